@@ -3,9 +3,9 @@
 //! An operation is a type. Its fields are the input, its doc comment is the description that users and models read, and its
 //! one function does the work. [`crate::operations`] lists it once.
 
+mod client_channel;
 mod in_flight;
 mod keyring;
-mod line;
 mod meter;
 mod outward;
 mod page;
@@ -15,11 +15,11 @@ mod signing;
 mod stream;
 mod unwritten;
 
+pub use client_channel::ClientChannel;
 pub use in_flight::{InFlightCalls, LEASE_SECONDS, Lease};
 pub use keyring::{Keyring, TenantKeys};
-pub use line::Line;
 pub use meter::Meter;
-pub use outward::{Hearing, OutwardContext, OutwardOperation};
+pub use outward::{CallClient, OutwardContext, OutwardOperation};
 pub use page::page_size;
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};

@@ -22,8 +22,8 @@
 //!    `haldir.declare_upstream(&cx, &upstream)` once before.
 //! 3. A call: [`governed::begin`]`(&cx, CallRequest { … })` returns a [`Verdict`](governed::Verdict). `Allowed(call)`: send
 //!    `call.arguments()` unchanged, then `call.settle(outcome)`, which returns the redacted result. The process renews the call's
-//!    lease meanwhile; a call that is dropped is settled as unknown. `Held(held)`: return
-//!    [`Held::text`](crate::model::Held::text), or try again after the approval. `Refused(error)`: return
+//!    lease meanwhile; a call that is dropped is settled as unknown. `Pending(approval)`: return
+//!    [`PendingApproval::text`](crate::model::PendingApproval::text), or try again after the approval. `Refused(error)`: return
 //!    [`refusal_text`](governed::refusal_text).
 //! 4. Or all of it: the operation `proxyCall` over a registered HTTP upstream.
 //! 5. Connections to registered upstreams: [`target::reach`] returns the [`Link`](crate::upstream::Link).

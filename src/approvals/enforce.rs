@@ -9,7 +9,7 @@ use super::{
 use crate::{
     call::WriteContext,
     error::Result,
-    model::{ApprovalId, ApprovalRule, ApprovalStatus, Money, Person, RuleType, listed_name, tool_name},
+    model::{ApprovalId, ApprovalRule, ApprovalStatus, ElicitationResponse, Money, RuleType, listed_name, tool_name},
 };
 
 /// Rules of a tenant.
@@ -66,7 +66,7 @@ pub fn hold(
     cx: &mut WriteContext<'_>,
     asked: &RequestedAction<'_>,
     need: &ApprovalNeed,
-    person: Option<&Person>,
+    person: Option<&ElicitationResponse>,
 ) -> Result<()> {
     let tenant = &cx.caller.tenant;
     let digest = asked.digest()?;

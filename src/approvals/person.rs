@@ -5,7 +5,7 @@ use crate::{
     call::WriteContext,
     crypto,
     error::Result,
-    model::{Approval, ApprovalId, ApprovalStatus, Caller, Person},
+    model::{Approval, ApprovalId, ApprovalStatus, Caller, ElicitationResponse},
 };
 
 /// The actor in the audit log.
@@ -24,7 +24,7 @@ pub fn may_be_asked(cx: &mut WriteContext<'_>, id: &ApprovalId) -> Result<bool> 
 }
 
 /// Records the person's approval, if the request is pending, has this digest, and needs no operator.
-pub(super) fn approve(cx: &mut WriteContext<'_>, person: &Person, digest: &[u8; 32]) -> Result<bool> {
+pub(super) fn approve(cx: &mut WriteContext<'_>, person: &ElicitationResponse, digest: &[u8; 32]) -> Result<bool> {
     let Some(approval) = open(cx, person)?.filter(|approval| crypto::same(&approval.digest, digest)) else {
         return Ok(false);
     };
@@ -33,21 +33,26 @@ pub(super) fn approve(cx: &mut WriteContext<'_>, person: &Person, digest: &[u8; 
 }
 
 /// Records the person's denial, if the request is pending and needs no operator.
-pub fn deny(cx: &mut WriteContext<'_>, person: &Person) -> Result<()> {
+pub fn deny(cx: &mut WriteContext<'_>, person: &ElicitationResponse) -> Result<()> {
     match open(cx, person)? {
         Some(approval) => decided(cx, person, approval, ApprovalStatus::Denied),
         None => Ok(()),
     }
 }
 
-fn open(cx: &WriteContext<'_>, person: &Person) -> Result<Option<Approval>> {
+fn open(cx: &WriteContext<'_>, person: &ElicitationResponse) -> Result<Option<Approval>> {
     let found = cx.tx.approval(&cx.caller.tenant, &person.request_id)?;
     let is_open =
         |approval: &Approval| approval.status_at(cx.now) == ApprovalStatus::Pending && !approval.operator_only;
     Ok(found.filter(is_open))
 }
 
-fn decided(cx: &mut WriteContext<'_>, person: &Person, approval: Approval, status: ApprovalStatus) -> Result<()> {
+fn decided(
+    cx: &mut WriteContext<'_>,
+    person: &ElicitationResponse,
+    approval: Approval,
+    status: ApprovalStatus,
+) -> Result<()> {
     let caller = Caller { principal: PRINCIPAL.to_owned(), ..cx.caller.clone() };
     let mut cx = WriteContext { tx: &mut *cx.tx, caller: &caller, now: cx.now, services: cx.services };
     let decided_by =

@@ -14,12 +14,12 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Line, ReadContext, Services, WriteContext,
+    ClientChannel, ReadContext, Services, WriteContext,
     unwritten::{Outcome, Unwritten},
 };
 use crate::{
     error::Result,
-    model::{Caller, Held, Person, UnixMicros},
+    model::{Caller, ElicitationResponse, PendingApproval, UnixMicros},
     store::{ReadTx, Store},
 };
 
@@ -50,28 +50,28 @@ pub struct OutwardContext {
     pub now: UnixMicros,
     /// Keys, settings, connections.
     pub services: Arc<Services>,
-    /// The interface's connection to the agent's client.
-    pub hearing: Hearing,
+    /// The client of the call.
+    pub client: CallClient,
 }
 
-/// What passes between a call and the interface that can reach the agent's client. No input of a call can set it.
+/// The client of a call, as its interface reaches it. No input of a call can set this.
 #[derive(Clone, Debug, Default)]
-pub struct Hearing {
+pub struct CallClient {
     /// The consent of the person at the client, if they were just asked.
-    pub person: Option<Arc<Person>>,
+    pub consent: Option<Arc<ElicitationResponse>>,
     /// Set by a call that waits for a decision.
-    pub held: Option<Arc<OnceLock<Held>>>,
+    pub pending: Option<Arc<OnceLock<PendingApproval>>>,
     /// Cancelled when the client cancels the call.
-    pub taken_back: Option<CancellationToken>,
+    pub cancelled: Option<CancellationToken>,
     /// The channel to the client while the call lasts.
-    pub line: Option<Line>,
+    pub channel: Option<ClientChannel>,
 }
 
-impl Hearing {
+impl CallClient {
     /// Completes when the client cancels the call.
-    pub async fn taken_back(&self) {
-        match &self.taken_back {
-            Some(taken_back) => taken_back.cancelled().await,
+    pub async fn cancelled(&self) {
+        match &self.cancelled {
+            Some(cancelled) => cancelled.cancelled().await,
             None => std::future::pending().await,
         }
     }

@@ -64,12 +64,12 @@ impl Remote {
         input: &str,
         options: CallOptions,
     ) -> Result<Reply> {
-        let hearing = options.hearing.clone();
+        let client = options.client.clone();
         let answer = async { self.read(self.send(operation, credential, input, options).await?).await };
         tokio::select! {
             biased;
             // Dropping the request closes the connection, and the server cancels the call.
-            () = hearing.taken_back() => Err(Error::new(Code::Unavailable, "the client took the call back")),
+            () = client.cancelled() => Err(Error::new(Code::Unavailable, "the client took the call back")),
             answer = answer => answer,
         }
     }
@@ -127,7 +127,7 @@ impl Remote {
             Some(key) => request.header("Idempotency-Key", key),
             None => request,
         };
-        let request = match &options.hearing.taken_back {
+        let request = match &options.client.cancelled {
             Some(_) => request.header(ON_HANG_UP, CANCEL),
             None => request,
         };

@@ -11,7 +11,7 @@ use super::{
     quota::Quota,
 };
 use crate::{
-    call::{Hearing, ReadContext, Services, WriteContext},
+    call::{CallClient, ReadContext, Services, WriteContext},
     error::{Code, Error, Result},
     gate::{
         authenticate::{self, Authenticated},
@@ -51,7 +51,7 @@ pub struct CallOptions {
     /// Makes a retry return the first answer.
     pub idempotency_key: Option<String>,
     /// What the interface knows from the person at the agent's client. It never comes from a caller's input.
-    pub hearing: Hearing,
+    pub client: CallClient,
     /// The call is haldir's own, such as the creation of a session for a client that creates none.
     pub is_own: bool,
     /// The request of this call was counted against the hourly limit already.

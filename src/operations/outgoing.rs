@@ -9,7 +9,7 @@ use super::{
     idempotency::IdempotentCall,
 };
 use crate::{
-    call::{Hearing, OutwardContext},
+    call::{CallClient, OutwardContext},
     error::{Error, Result},
     model::{Caller, UnixMicros},
 };
@@ -24,7 +24,7 @@ impl Haldir {
         options: CallOptions,
         now: UnixMicros,
     ) -> Result<(u16, ResponseBody)> {
-        let cx = OutwardContext { hearing: options.hearing, ..self.outward(caller, now) };
+        let cx = OutwardContext { client: options.client, ..self.outward(caller, now) };
         let work = run_outward(input, cx.clone())?;
         self.check_address(operation, input).await?;
         let idempotent = match options.idempotency_key {
@@ -46,7 +46,7 @@ impl Haldir {
     /// The context of an operation of this caller, outside of any transaction.
     pub(crate) fn outward(&self, caller: Caller, now: UnixMicros) -> OutwardContext {
         let services = Arc::clone(&self.inner.services);
-        OutwardContext { store: self.inner.store.clone(), caller, now, services, hearing: Hearing::default() }
+        OutwardContext { store: self.inner.store.clone(), caller, now, services, client: CallClient::default() }
     }
 }
 

@@ -16,8 +16,8 @@ use crate::{
     error::{Code, Error, Result},
     gate::authenticate,
     model::{
-        ApprovalId, Caller, Credential, LogLevel, Permission, Person, Resource, Role, Scopes, SessionId, TenantId,
-        Upstream, UpstreamName, UpstreamSettings,
+        ApprovalId, Caller, Credential, ElicitationResponse, LogLevel, Permission, Resource, Role, Scopes, SessionId,
+        TenantId, Upstream, UpstreamName, UpstreamSettings,
     },
     operations::{definition::Operation, engine::Haldir, engine::permitted},
     proxy::{abandoned, callable::Callable, catalogue, question, secret, target, tool, uncounted as not_counted},
@@ -26,8 +26,8 @@ use crate::{
     watch::{self, Draft},
 };
 pub use crate::{
-    call::{Hearing, Line, OutwardContext},
-    model::{Held, secret_placeholder::has_any as has_secret},
+    call::{CallClient, ClientChannel, OutwardContext},
+    model::{PendingApproval, secret_placeholder::has_any as has_secret},
     proxy::{
         catalogue::{Audience, Observed},
         edited::Edited,
@@ -64,13 +64,13 @@ const CHECKS_AT_ONCE: usize = 8;
 const PRINCIPAL: &str = "proxy";
 
 /// What the person at the client is asked about a call that waits; `None` if it is not for them to decide.
-pub fn question_about(cx: &OutwardContext, held: &Held) -> Result<Option<ApprovalQuestion>> {
+pub fn question_about(cx: &OutwardContext, held: &PendingApproval) -> Result<Option<ApprovalQuestion>> {
     cx.read(|cx| question::question(cx, held))
 }
 
 /// The same, before the person is asked; `None` also if the person was asked often enough. A closed dialog decides nothing,
 /// and must not come back until the person approves to be rid of it.
-pub async fn ask_about(cx: &OutwardContext, held: &Held) -> Result<Option<ApprovalQuestion>> {
+pub async fn ask_about(cx: &OutwardContext, held: &PendingApproval) -> Result<Option<ApprovalQuestion>> {
     let Some(question) = question_about(cx, held)? else { return Ok(None) };
     let id = question.request_id.clone();
     let may = cx.write(move |cx| approvals::person::may_be_asked(cx, &id)).await?;
@@ -88,7 +88,7 @@ pub fn may_go_on(cx: &OutwardContext, session: &SessionId) -> Result<()> {
 }
 
 /// Decides the no of the person at the client.
-pub async fn deny(cx: &OutwardContext, person: Person) -> Result<()> {
+pub async fn deny(cx: &OutwardContext, person: ElicitationResponse) -> Result<()> {
     cx.write(move |cx| approvals::person::deny(cx, &person)).await
 }
 

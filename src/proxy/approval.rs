@@ -14,7 +14,7 @@ use crate::{
     },
     call::WriteContext,
     error::{Code, Error, Result},
-    model::{Person, PinnedTool, Session},
+    model::{ElicitationResponse, PinnedTool, Session},
 };
 
 const STEP: &str = "approval";
@@ -26,7 +26,7 @@ pub(super) fn given(
     tool: &PinnedTool,
     arguments: &Arguments,
     because: Option<String>,
-    person: Option<&Person>,
+    person: Option<&ElicitationResponse>,
     trace: &mut Trace,
 ) -> Result<()> {
     if because.is_none() && !approvals::has_rules(cx)? {

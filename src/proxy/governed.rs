@@ -27,7 +27,8 @@ use crate::{
     crypto,
     error::{Code, Error, Result},
     metrics::METRICS,
-    model::{Held, InFlightCall, Person, SessionId, UpstreamName, secret_placeholder},
+    model::{ElicitationResponse, InFlightCall, PendingApproval, SessionId, UpstreamName, secret_placeholder},
+    protocol::Message,
     redact::{Carry, Known, Told},
     upstream::{Failure, FailureKind},
     vault,
@@ -43,7 +44,7 @@ pub struct CallRequest {
     /// The upstream that was called directly.
     pub upstream: Option<UpstreamName>,
     /// Whether the connection for the call offers the tool, if the interface knows.
-    pub offered: Option<bool>,
+    pub is_listed: Option<bool>,
     /// JSON text of the arguments, as it was written.
     pub arguments: String,
 }
@@ -53,7 +54,7 @@ pub enum Verdict {
     /// It may be sent.
     Allowed(Box<AllowedCall>),
     /// It waits for a person's decision.
-    Held(Held),
+    Pending(PendingApproval),
     /// It is refused.
     Refused(Error),
 }
@@ -95,10 +96,37 @@ pub enum Outcome {
     Failed(Failure),
 }
 
+impl Outcome {
+    /// That of a response.
+    pub fn of(response: &Message<'_>) -> Self {
+        let failed = |kind, message: &str| Self::Failed(Failure { kind, message: message.to_owned(), unsent: false });
+        match (response.result, response.error) {
+            (Some(result), _) => Self::Answered(result.to_owned()),
+            (None, Some(error)) => failed(FailureKind::Rpc(error.to_owned()), "it answered with an error"),
+            (None, None) => Self::unknown("the upstream's answer could not be read"),
+        }
+    }
+
+    /// No response came: whether the upstream carried the call out is unknown.
+    pub fn unknown(why: &str) -> Self {
+        Self::Failed(Failure { kind: FailureKind::Unavailable, message: why.to_owned(), unsent: false })
+    }
+
+    /// No response came, for this reason.
+    pub fn not_answered(failure: &Failure) -> Self {
+        Self::Failed(Failure { kind: FailureKind::Unavailable, ..failure.clone() })
+    }
+
+    /// The call was not sent.
+    pub fn unsent(why: &str) -> Self {
+        Self::Failed(Failure { kind: FailureKind::Unavailable, message: why.to_owned(), unsent: true })
+    }
+}
+
 /// The first half of a call: decides whether it may be sent.
 pub async fn begin(cx: &OutwardContext, request: CallRequest) -> Result<Verdict> {
     let arguments = Arguments::parse(&request.arguments)?;
-    let person = cx.hearing.person.clone();
+    let person = cx.client.consent.clone();
     let decided = cx.write(move |cx| decide(cx, &request, &arguments, person.as_deref())).await?;
     let Permitted { call, arguments, by_result, edited } = match decided {
         Ok(permitted) => *permitted,
@@ -136,7 +164,7 @@ fn decide(
     cx: &mut WriteContext<'_>,
     request: &CallRequest,
     arguments: &Arguments,
-    person: Option<&Person>,
+    person: Option<&ElicitationResponse>,
 ) -> Result<Decided> {
     let mut trace = Trace::default();
     match permit(cx, request, arguments, person, &mut trace) {
@@ -145,11 +173,13 @@ fn decide(
             // The approval request stays; nothing else was changed before it.
             let text =
                 |name: &str| error.extra(name).and_then(|value| serde_json::from_str::<String>(value.get()).ok());
-            let held =
-                Held { request_id: text("approval_request_id").unwrap_or_default(), reason: error.message.clone() };
+            let held = PendingApproval {
+                request_id: text("approval_request_id").unwrap_or_default(),
+                reason: error.message.clone(),
+            };
             METRICS.refused_by(error.code as usize).add_one();
             record(cx, request, arguments, HELD, &error, &trace)?;
-            Ok(Err(Verdict::Held(held)))
+            Ok(Err(Verdict::Pending(held)))
         }
         Err(error) if error.is_refusal() => {
             cx.tx.start_over()?;
@@ -166,13 +196,13 @@ fn permit(
     cx: &mut WriteContext<'_>,
     request: &CallRequest,
     arguments: &Arguments,
-    person: Option<&Person>,
+    person: Option<&ElicitationResponse>,
     trace: &mut Trace,
 ) -> Result<Permitted> {
     let session = session::require_valid(cx.tx.as_read(), &cx.caller.tenant, &request.session_id, cx.now)
         .inspect_err(|_| trace.stop("session", "valid", Value::Null))?;
     trace.pass("session", json!({"agent_id": session.agent_id, "scopes": session.scopes}));
-    let called = Called { name: &request.tool, upstream: request.upstream.as_ref(), offered: request.offered };
+    let called = Called { name: &request.tool, upstream: request.upstream.as_ref(), is_listed: request.is_listed };
     let tool = tool::known(cx, called, trace)?;
     // From here on the operator's edited arguments are judged as if the agent had sent them.
     let edited = edited::of(cx, &session, &tool, arguments, trace)?;

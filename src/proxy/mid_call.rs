@@ -13,7 +13,7 @@ use tokio::{sync::mpsc, sync::mpsc::error::TrySendError, time::timeout};
 pub use self::requests::{MidCallRequests, NOT_LOGGED, NotForwarded, TOO_MANY};
 use super::governed::{AllowedCall, Outcome};
 use crate::{
-    call::Line,
+    call::ClientChannel,
     protocol::{
         code::{INTERNAL_ERROR, METHOD_NOT_FOUND},
         json::Members,
@@ -35,13 +35,17 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(300);
 const MAX_TOLD_BYTES: usize = 65_536;
 
 /// Makes a call with a channel to its client.
-pub(super) async fn carry(going: &AllowedCall, upstream: &Link, line: &Line) -> Result<Box<RawValue>, Failure> {
-    let talk = MidCall { going, line, requests: going.mid_call_requests() };
-    let mut again = line.again.clone();
+pub(super) async fn carry(
+    going: &AllowedCall,
+    upstream: &Link,
+    channel: &ClientChannel,
+) -> Result<Box<RawValue>, Failure> {
+    let talk = MidCall { going, channel, requests: going.mid_call_requests() };
+    let mut again = channel.again.clone();
     for _ in 0..=MAX_ROUNDS {
         let result = Box::pin(talk.make(upstream, again.take())).await?;
         let Some(needed) = InputRequired::read(&result).map_err(failed)? else { return Ok(result) };
-        if line.modern {
+        if channel.modern {
             // Before each line names the upstream: a secret that is split over lines would not be found after that.
             let result = going.redact(result).await;
             let is_supported = |kind, params: Option<&RawValue>| talk.can(kind, params);
@@ -57,14 +61,9 @@ fn failed(message: &str) -> Failure {
     Failure { kind: FailureKind::Unavailable, message: message.to_owned(), unsent: false }
 }
 
-/// Whether a result asks the client, for a client that cannot be asked.
-pub(super) fn is_question(result: &RawValue) -> bool {
-    !matches!(InputRequired::read(result), Ok(None))
-}
-
 struct MidCall<'a> {
     going: &'a AllowedCall,
-    line: &'a Line,
+    channel: &'a ClientChannel,
     requests: MidCallRequests,
 }
 
@@ -72,18 +71,18 @@ impl MidCall<'_> {
     /// One request, up to its answer.
     async fn make(&self, link: &Link, again: Option<Again>) -> Result<Box<RawValue>, Failure> {
         let (sender, mut said) = mpsc::channel(MAX_WAITING);
-        let listener = CallListener { whose: self.line.whose, sender, pace: Arc::default() };
+        let listener = CallListener { whose: self.channel.whose, sender, pace: Arc::default() };
         let call = ToolCall {
             name: self.going.tool().1,
             arguments: self.going.arguments().clone(),
-            capabilities: Some(Arc::clone(&self.line.capabilities)),
-            asked: match (self.line.can_be_asked() || self.line.again.is_some(), self.line.modern) {
+            capabilities: Some(Arc::clone(&self.channel.capabilities)),
+            asked: match (self.channel.can_be_asked() || self.channel.again.is_some(), self.channel.modern) {
                 (false, _) => AskedBy::Nothing,
                 (true, false) => AskedBy::Requests,
                 (true, true) => AskedBy::Results,
             },
             again,
-            level: self.line.level,
+            level: self.channel.level,
             listener: Some(listener),
         };
         let mut call = std::pin::pin!(link.call_tool(call));
@@ -115,16 +114,16 @@ impl MidCall<'_> {
     fn tell(&self, said: CallEvent) {
         let short = |params: Box<RawValue>| (params.get().len() <= MAX_TOLD_BYTES).then_some(params);
         let told = match said {
-            CallEvent::Progress(params) if self.line.progress => {
+            CallEvent::Progress(params) if self.channel.progress => {
                 short(params).map(|params| CallEvent::Progress(self.going.told(params, Told::Progress)))
             }
-            CallEvent::Log(params) if self.line.level.is_some() => {
+            CallEvent::Log(params) if self.channel.level.is_some() => {
                 short(params).map(|params| CallEvent::Log(self.logged(self.going.told(params, Told::Log))))
             }
             _ => None,
         };
         // A client that does not keep up loses what is no answer.
-        let _ = told.map(|told| self.line.to_client.try_send(told));
+        let _ = told.map(|told| self.channel.to_client.try_send(told));
     }
 
     /// A log message that names the upstream.
@@ -149,7 +148,7 @@ impl MidCall<'_> {
     /// Whether the client declared that it takes this request.
     fn can(&self, request: ServerRequest, params: Option<&RawValue>) -> bool {
         let params: Value = params.and_then(|all| serde_json::from_str(all.get()).ok()).unwrap_or_default();
-        request.is_offered(&self.line.capabilities, &params)
+        request.is_declared(&self.channel.capabilities, &params)
     }
 
     /// Why the client is not asked; `None` if it is.
@@ -185,7 +184,7 @@ impl MidCall<'_> {
         let pace = Arc::<CallClock>::default();
         let (asking, mut answered) = MidCallRequest::new(question.kind, params, &pace);
         if let Err(TrySendError::Full(_) | TrySendError::Closed(_)) =
-            self.line.to_client.try_send(CallEvent::Request(asking))
+            self.channel.to_client.try_send(CallEvent::Request(asking))
         {
             return question.answer(Err((INTERNAL_ERROR, "the client hears too much already".to_owned())));
         }
@@ -197,7 +196,7 @@ impl MidCall<'_> {
         question.answer(match answer {
             Ok(Ok(reply)) => reply,
             Ok(Err(_)) => Err((INTERNAL_ERROR, "the client did not answer".to_owned())),
-            Err(_) => Err((INTERNAL_ERROR, format!("nobody answered within {} s", ANSWER_WITHIN.as_secs()))),
+            Err(_) => Err((INTERNAL_ERROR, format!("the client did not answer within {} s", ANSWER_WITHIN.as_secs()))),
         });
     }
 
@@ -230,7 +229,7 @@ impl MidCall<'_> {
 
 /// What the outcome of a call without a client to ask is: a question is none.
 pub(super) fn unasked(result: Box<RawValue>) -> Outcome {
-    if is_question(&result) {
+    if !matches!(InputRequired::read(&result), Ok(None)) {
         return Outcome::Failed(failed("it asks for something first, and this client cannot be asked"));
     }
     Outcome::Answered(result)

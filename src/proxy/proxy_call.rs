@@ -14,9 +14,9 @@ use super::{
     tool::{self, Called},
 };
 use crate::{
-    call::{Hearing, OutwardContext, OutwardOperation},
+    call::{CallClient, OutwardContext, OutwardOperation},
     error::{Code, Error, Result},
-    model::{Held, SessionId, UpstreamName, text::Text},
+    model::{PendingApproval, SessionId, UpstreamName, text::Text},
     upstream::{AskedBy, Failure, FailureKind, ToolCall},
 };
 
@@ -87,14 +87,15 @@ impl OutwardOperation for ProxyCall {
         let fresh = fresh(&cx, &name).await?;
         let arguments = self.arguments.map_or_else(|| "{}".to_owned(), |json| json.get().to_owned());
         let arguments = if arguments == "null" { "{}".to_owned() } else { arguments };
-        let request = CallRequest { session_id: self.session_id, tool: name, upstream: None, offered: None, arguments };
+        let request =
+            CallRequest { session_id: self.session_id, tool: name, upstream: None, is_listed: None, arguments };
         match governed::begin(&cx, request).await? {
             Verdict::Refused(error) => match unlisted(&error, fresh.as_ref()) {
                 Some(failure) => Ok(answer(Err(failure))),
                 None => Err(as_tool_result(error)),
             },
-            Verdict::Held(held) => Ok(on_hold(&cx, held)),
-            Verdict::Allowed(call) => Ok(answer(carried_out(*call, fresh, &cx.hearing).await)),
+            Verdict::Pending(held) => Ok(on_hold(&cx, held)),
+            Verdict::Allowed(call) => Ok(answer(carried_out(*call, fresh, &cx.client).await)),
         }
     }
 
@@ -113,19 +114,19 @@ pub async fn as_written(
 ) -> Result<Box<RawValue>> {
     let tool = meant(&cx, tool)?;
     let fresh = fresh(&cx, &tool).await?;
-    let request = CallRequest { session_id, tool, upstream: None, offered: None, arguments };
+    let request = CallRequest { session_id, tool, upstream: None, is_listed: None, arguments };
     match governed::begin(&cx, request).await? {
         Verdict::Refused(error) => match unlisted(&error, fresh.as_ref()) {
             Some(failure) => Ok(error_result(&failure_text(&failure))),
             None => Err(error),
         },
-        Verdict::Held(held) => {
+        Verdict::Pending(held) => {
             let result = error_result(&held.text());
             hold_for_decision(&cx, held);
             Ok(result)
         }
         Verdict::Allowed(going) => {
-            let outcome = carried_out(*going, fresh, &cx.hearing).await;
+            let outcome = carried_out(*going, fresh, &cx.client).await;
             Ok(outcome.unwrap_or_else(|failure| error_result(&failure_text(&failure))))
         }
     }
@@ -141,7 +142,7 @@ fn meant(cx: &OutwardContext, called: String) -> Result<String> {
 /// Whether the call is allowed is decided later, in the store's transaction.
 async fn fresh(cx: &OutwardContext, name: &str) -> Result<Option<Fresh>> {
     let (upstream, is_known) = cx.read(|cx| {
-        let meanings = tool::meanings(cx.tx, &cx.caller.tenant, Called { name, upstream: None, offered: None })?;
+        let meanings = tool::meanings(cx.tx, &cx.caller.tenant, Called { name, upstream: None, is_listed: None })?;
         let listed = meanings.first().map(|tool| tool.upstream.clone());
         let is_known = listed.is_some();
         // An upstream whose tools were never listed counts too.
@@ -177,7 +178,7 @@ fn unlisted(error: &Error, fresh: Option<&Fresh>) -> Option<Failure> {
     Some(Failure { kind: failure.kind.clone(), message, unsent: true })
 }
 
-async fn carried_out(going: AllowedCall, fresh: Option<Fresh>, hearing: &Hearing) -> Result<Box<RawValue>, Failure> {
+async fn carried_out(going: AllowedCall, fresh: Option<Fresh>, client: &CallClient) -> Result<Box<RawValue>, Failure> {
     let reached = fresh.filter(|fresh| fresh.upstream == *going.tool().0);
     let Some(Fresh { reach: Reach { link, .. }, not_listed, .. }) = reached else {
         let message =
@@ -190,10 +191,10 @@ async fn carried_out(going: AllowedCall, fresh: Option<Fresh>, hearing: &Hearing
             format!("its tools could not be listed, and so not be held against their pins: {}", failure.message);
         return going.settle(Outcome::Failed(Failure { message, unsent: true, ..failure })).await;
     }
-    if hearing.taken_back.as_ref().is_some_and(CancellationToken::is_cancelled) {
+    if client.cancelled.as_ref().is_some_and(CancellationToken::is_cancelled) {
         return going.settle(Outcome::Failed(Failure::cancelled(true))).await;
     }
-    let outcome = match &hearing.line {
+    let outcome = match &client.channel {
         None => {
             let (name, arguments) = (going.tool().1, going.arguments().clone());
             let call = ToolCall {
@@ -207,14 +208,14 @@ async fn carried_out(going: AllowedCall, fresh: Option<Fresh>, hearing: &Hearing
             };
             tokio::select! {
                 biased;
-                () = hearing.taken_back() => Outcome::Failed(Failure::cancelled(false)),
+                () = client.cancelled() => Outcome::Failed(Failure::cancelled(false)),
                 outcome = link.call_tool(call) => outcome.map_or_else(Outcome::Failed, mid_call::unasked),
             }
         }
-        Some(line) => tokio::select! {
+        Some(channel) => tokio::select! {
             biased;
-            () = hearing.taken_back() => Outcome::Failed(Failure::cancelled(false)),
-            outcome = Box::pin(mid_call::carry(&going, &link, line)) => {
+            () = client.cancelled() => Outcome::Failed(Failure::cancelled(false)),
+            outcome = Box::pin(mid_call::carry(&going, &link, channel)) => {
                 outcome.map_or_else(Outcome::Failed, Outcome::Answered)
             }
         },
@@ -267,15 +268,15 @@ fn error_result(text: &str) -> Box<RawValue> {
 }
 
 /// The REST result of a held call.
-fn on_hold(cx: &OutwardContext, held: Held) -> ToolResult {
+fn on_hold(cx: &OutwardContext, held: PendingApproval) -> ToolResult {
     let json = raw(&json!({"content": [{"type": "text", "text": held.json()}], "isError": false}));
     hold_for_decision(cx, held);
     ToolResult { json, held: true }
 }
 
 /// Hands the approval request to the interface, which may be able to ask the person at the client.
-fn hold_for_decision(cx: &OutwardContext, held: Held) {
-    if let Some(slot) = &cx.hearing.held {
+fn hold_for_decision(cx: &OutwardContext, held: PendingApproval) {
+    if let Some(slot) = &cx.client.pending {
         // Set at most once.
         let _ = slot.set(held);
     }
@@ -294,7 +295,7 @@ pub fn answered_elsewhere(result: String) -> String {
         text: String,
     }
     let told = serde_json::from_str::<Told>(&result).ok();
-    let held = told.as_ref().and_then(|told| Held::from_json(&told.content.first()?.text));
+    let held = told.as_ref().and_then(|told| PendingApproval::from_json(&told.content.first()?.text));
     held.map_or(result, |held| error_result(&held.text()).get().to_owned())
 }
 

@@ -11,7 +11,7 @@ use crate::{
     call::ReadContext,
     crypto,
     error::Result,
-    model::{Approval, ApprovalId, ApprovalStatus, Held, Money, secret_placeholder, visible::visible},
+    model::{Approval, ApprovalId, ApprovalStatus, Money, PendingApproval, secret_placeholder, visible::visible},
     watch::canonical::hex,
 };
 
@@ -53,7 +53,7 @@ pub fn was_asked(cx: &ReadContext<'_>, request_id: &ApprovalId, shown: &str) -> 
 /// The question that a call which is held puts to the person at the client; `None` if it is not for them: decided, over,
 /// for an operator alone, no call of a tool, or with more arguments than can be shown. Why is said by what held the call:
 /// the reason in a request may be the agent's, who can raise one ahead.
-pub fn question(cx: &ReadContext<'_>, held: &Held) -> Result<Option<ApprovalQuestion>> {
+pub fn question(cx: &ReadContext<'_>, held: &PendingApproval) -> Result<Option<ApprovalQuestion>> {
     let Ok(id) = ApprovalId::parse(held.request_id.clone()) else { return Ok(None) };
     let tenant = &cx.caller.tenant;
     let found = cx.tx.approval(tenant, &id)?;

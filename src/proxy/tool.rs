@@ -24,7 +24,7 @@ pub struct Called<'a> {
     /// The upstream that was called directly; then the name is the tool's own.
     pub upstream: Option<&'a UpstreamName>,
     /// Whether the connection for the call offers it, if the interface knows; else haldir's last listing counts.
-    pub offered: Option<bool>,
+    pub is_listed: Option<bool>,
 }
 
 /// Every tool that the name can mean. A bare name means each upstream's listed tool of that name.
@@ -49,7 +49,7 @@ pub fn takes(cx: &ReadContext<'_>, called: &str, argument: &str) -> Result<bool>
     let tenant = &cx.caller.tenant;
     let in_full = listed_name::in_full(cx.tx, tenant, called)?;
     let name = in_full.as_deref().unwrap_or(called);
-    let meant = meanings(cx.tx, tenant, Called { name, upstream: None, offered: None })?;
+    let meant = meanings(cx.tx, tenant, Called { name, upstream: None, is_listed: None })?;
     Ok(meant.iter().any(|tool| raw(&tool.definition)["inputSchema"]["properties"].get(argument).is_some()))
 }
 
@@ -70,7 +70,7 @@ pub(super) fn known(cx: &WriteContext<'_>, called: Called<'_>, trace: &mut Trace
         let message = format!("the tool {shown} is offered by several upstreams: call one of {}", names.join(", "));
         return Err(Error::new(Code::UnknownTool, message).field("tool"));
     }
-    let listed = |tool: &Arc<PinnedTool>| called.offered.unwrap_or(tool.listed);
+    let listed = |tool: &Arc<PinnedTool>| called.is_listed.unwrap_or(tool.listed);
     let Some(tool) = found.pop().filter(listed) else {
         trace.stop(STEP, "unknown", json!({"name": shown}));
         let message = format!("Unknown tool {shown}: list the tools anew to see those that there are");

@@ -39,7 +39,7 @@ pub enum Step {
 
 /// What goes on between a client and its upstream, as far as revisions go.
 pub struct Bridge {
-    state: State,
+    state: Negotiation,
     /// Whether a refused `server/discover` is answered nonetheless.
     always: bool,
     /// Whether several clients share the server.
@@ -64,7 +64,7 @@ impl Ids {
     }
 }
 
-enum State {
+enum Negotiation {
     /// Nothing was said that depends on a revision.
     Fresh,
     /// The first words were said, and are not answered yet.
@@ -94,7 +94,7 @@ enum First {
 impl Bridge {
     /// Nothing was said yet. `always`: also where the client may know the server's beginning itself.
     pub fn new(always: bool) -> Self {
-        let (state, held, ids) = (State::Fresh, Vec::new(), Ids::default());
+        let (state, held, ids) = (Negotiation::Fresh, Vec::new(), Ids::default());
         Self { state, always, shared: false, is_old: false, held, ignored: None, ids }
     }
 
@@ -105,18 +105,18 @@ impl Bridge {
     }
 
     /// A message of the client.
-    pub fn client_said(&mut self, text: String) -> Vec<Step> {
+    pub fn client_message(&mut self, text: String) -> Vec<Step> {
         match &mut self.state {
-            State::Alike => vec![Step::Upstream(text)],
-            State::Old(server) => server.client_said(text, &mut self.ids),
-            State::New(server) => server.client_said(text, &mut self.ids),
-            State::Asked { .. } => self.hold(text),
-            State::Fresh => self.begin(text),
+            Negotiation::Alike => vec![Step::Upstream(text)],
+            Negotiation::Old(server) => server.client_message(text, &mut self.ids),
+            Negotiation::New(server) => server.client_message(text, &mut self.ids),
+            Negotiation::Asked { .. } => self.hold(text),
+            Negotiation::Fresh => self.begin(text),
         }
     }
 
     /// A message of the upstream.
-    pub fn upstream_said(&mut self, text: String) -> Vec<Step> {
+    pub fn upstream_message(&mut self, text: String) -> Vec<Step> {
         if let Some(ignored) = &self.ignored
             && Message::read(&text).is_ok_and(|message| message.answers() == Some(ignored.as_str()))
         {
@@ -124,10 +124,10 @@ impl Bridge {
             return Vec::new();
         }
         match &mut self.state {
-            State::Alike | State::Fresh => vec![Step::Client(text)],
-            State::Old(server) => server.upstream_said(text),
-            State::New(server) => server.upstream_said(text, &mut self.ids),
-            State::Asked { id, .. } => {
+            Negotiation::Alike | Negotiation::Fresh => vec![Step::Client(text)],
+            Negotiation::Old(server) => server.upstream_message(text),
+            Negotiation::New(server) => server.upstream_message(text, &mut self.ids),
+            Negotiation::Asked { id, .. } => {
                 if Message::read(&text).is_ok_and(|message| message.answers() == Some(id.as_str())) {
                     self.answered(&text)
                 } else {
@@ -140,10 +140,12 @@ impl Bridge {
     /// The upstream has ended. Some do when they are begun with in a way that they do not know: the next one is to be told
     /// this first. `told` is what the client is told if nothing helps.
     pub fn upstream_ended(&mut self, told: &str) -> Option<String> {
-        if !matches!(self.state, State::Asked { .. }) {
+        if !matches!(self.state, Negotiation::Asked { .. }) {
             return None;
         }
-        let State::Asked { id, first } = std::mem::replace(&mut self.state, State::Fresh) else { return None };
+        let Negotiation::Asked { id, first } = std::mem::replace(&mut self.state, Negotiation::Fresh) else {
+            return None;
+        };
         match first {
             First::Initialize(initialize) => {
                 let refused = message::error(Some(&id), INTERNAL_ERROR, told);
@@ -153,7 +155,7 @@ impl Bridge {
                 Some(self.discover_again(id, initialize, refused))
             }
             First::Discover(first) if !self.always => {
-                self.state = State::Asked { id, first: First::Discover(first) };
+                self.state = Negotiation::Asked { id, first: First::Discover(first) };
                 None
             }
             First::Discover(first) | First::Probe(first) => {
@@ -165,7 +167,7 @@ impl Bridge {
                 })
             }
             first => {
-                self.state = State::Asked { id, first };
+                self.state = Negotiation::Asked { id, first };
                 None
             }
         }
@@ -176,7 +178,7 @@ impl Bridge {
     fn discover_again(&mut self, id: String, initialize: String, refused: String) -> String {
         let next = self.ids.next();
         let discover = NewServer::discover(&next, &initialize);
-        self.state = State::Asked { id: next, first: First::SecondDiscover { initialize, refused, again: true } };
+        self.state = Negotiation::Asked { id: next, first: First::SecondDiscover { initialize, refused, again: true } };
         self.ignored = Some(id);
         discover
     }
@@ -184,7 +186,7 @@ impl Bridge {
     /// There will be no other upstream: what waits for the first words to be answered is told so.
     pub fn give_up(&mut self, told: &str) -> Vec<Step> {
         let mut waiting = std::mem::take(&mut self.held);
-        if let State::Asked { first, .. } = std::mem::replace(&mut self.state, State::Fresh) {
+        if let Negotiation::Asked { first, .. } = std::mem::replace(&mut self.state, Negotiation::Fresh) {
             let (First::Initialize(first)
             | First::Discover(first)
             | First::Probe(first)
@@ -222,13 +224,13 @@ impl Bridge {
                 let id = self.ids.next();
                 let meta = edit::meta(message.params).map_or("{}", RawValue::get);
                 let probe = message::request(&id, "server/discover", &format!("{{\"_meta\":{meta}}}"));
-                self.state = State::Asked { id, first: First::Probe(text.clone()) };
+                self.state = Negotiation::Asked { id, first: First::Probe(text.clone()) };
                 self.held.push(text);
                 return vec![Step::Upstream(probe)];
             }
             _ => return vec![Step::Upstream(text)],
         };
-        self.state = State::Asked { id, first };
+        self.state = Negotiation::Asked { id, first };
         vec![Step::Upstream(text)]
     }
 
@@ -236,13 +238,15 @@ impl Bridge {
     fn shake_hands(&mut self, first: String, refused: String) -> Vec<Step> {
         let id = self.ids.next();
         let initialize = OldServer::initialize(&id, &first);
-        self.state = State::Asked { id, first: First::SecondInitialize { first, refused } };
+        self.state = Negotiation::Asked { id, first: First::SecondInitialize { first, refused } };
         vec![Step::Upstream(initialize)]
     }
 
     /// The first words are answered.
     fn answered(&mut self, answer: &str) -> Vec<Step> {
-        let State::Asked { first, .. } = std::mem::replace(&mut self.state, State::Alike) else { return Vec::new() };
+        let Negotiation::Asked { first, .. } = std::mem::replace(&mut self.state, Negotiation::Alike) else {
+            return Vec::new();
+        };
         let Ok(message) = Message::read(answer) else { return Vec::new() };
         let result = message.result.map(edit::value);
         let modern = result.as_ref().is_some_and(knows_modern);
@@ -252,23 +256,24 @@ impl Bridge {
                 let id = self.ids.next();
                 let discover = NewServer::discover(&id, &initialize);
                 let refused = answer.to_owned();
-                self.state = State::Asked { id, first: First::SecondDiscover { initialize, refused, again: false } };
+                self.state =
+                    Negotiation::Asked { id, first: First::SecondDiscover { initialize, refused, again: false } };
                 return vec![Step::Upstream(discover)];
             }
             First::Discover(_) if modern || is_modern_error(&message) => vec![Step::Client(answer.to_owned())],
             First::Probe(_) if modern || is_modern_error(&message) => Vec::new(),
             First::Discover(_) if !self.always => {
-                (self.state, self.is_old) = (State::Fresh, true);
+                (self.state, self.is_old) = (Negotiation::Fresh, true);
                 let mut steps = vec![Step::Client(answer.to_owned())];
                 for text in std::mem::take(&mut self.held) {
-                    steps.extend(self.client_said(text));
+                    steps.extend(self.client_message(text));
                 }
                 return steps;
             }
             First::Discover(first) | First::Probe(first) => return self.shake_hands(first, answer.to_owned()),
             First::SecondDiscover { initialize, .. } if modern => {
                 let (server, welcome) = NewServer::new(&initialize, &result.unwrap_or_default());
-                self.state = State::New(Box::new(server));
+                self.state = Negotiation::New(Box::new(server));
                 vec![Step::Client(welcome)]
             }
             First::SecondInitialize { first, .. } if result.is_some() => {
@@ -279,15 +284,15 @@ impl Bridge {
                 {
                     steps.extend(first.request_id().map(|id| Step::Client(server.discovered(id))));
                 }
-                self.state = State::Old(Box::new(server));
+                self.state = Negotiation::Old(Box::new(server));
                 steps
             }
             First::SecondDiscover { refused, .. } => {
-                self.state = State::Fresh;
+                self.state = Negotiation::Fresh;
                 vec![Step::Client(refused)]
             }
             First::SecondInitialize { first, refused } => {
-                self.state = State::Fresh;
+                self.state = Negotiation::Fresh;
                 // Where the first words are held, they are refused with the rest below.
                 match (self.held.contains(&first), refused.is_empty()) {
                     (true, _) => Vec::new(),
@@ -296,10 +301,10 @@ impl Bridge {
                 }
             }
         };
-        let fresh = matches!(self.state, State::Fresh);
+        let fresh = matches!(self.state, Negotiation::Fresh);
         for text in std::mem::take(&mut self.held) {
             // Where neither beginning was taken, nothing else will be.
-            let next = if fresh { self::refused(&text, NO_COMMON) } else { self.client_said(text) };
+            let next = if fresh { self::refused(&text, NO_COMMON) } else { self.client_message(text) };
             steps.extend(next);
         }
         steps

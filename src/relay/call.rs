@@ -2,7 +2,7 @@
 
 use serde_json::value::RawValue;
 
-use super::elicitation::{self, ApprovalState, PersonAnswer, PersonDecision};
+use super::elicitation::{self, ApprovalReply, ApprovalState, ElicitedDecision};
 use crate::{
     model::ApprovalId,
     operations::proxied::ApprovalQuestion,
@@ -24,7 +24,7 @@ pub struct Call<'a> {
     /// The session that the call itself names.
     pub session: Option<String>,
     /// haldir's own question, and the answer with which the client calls again (2026-07-28).
-    pub answered: Option<(ApprovalState, PersonAnswer)>,
+    pub answered: Option<(ApprovalState, ApprovalReply)>,
     params: json::Object<'a>,
     /// Its `_meta`, where that can be read in one way only.
     meta: Option<json::Object<'a>>,
@@ -72,11 +72,11 @@ impl<'a> Call<'a> {
     }
 
     /// What the person at the client has decided on the call, as it says itself; `message` is the one that it came in.
-    pub fn decided(&self, message: &Message<'_>) -> Option<PersonDecision> {
+    pub fn decided(&self, message: &Message<'_>) -> Option<ElicitedDecision> {
         let (state, answer) = self.answered.as_ref()?;
         let request = ApprovalId::parse(state.request_id.clone()).ok()?;
         let decided = answer.clone().decided(request, &message.speaker().name)?;
-        Some(PersonDecision { proof: Some(state.proof.clone()), ..decided })
+        Some(ElicitedDecision { proof: Some(state.proof.clone()), ..decided })
     }
 
     /// The result that asks the person at the client, who calls again with the answer (2026-07-28). What the call has

@@ -10,7 +10,7 @@ use serde_json::{Value, json, value::RawValue};
 
 use crate::{
     config::duration::within,
-    model::{ApprovalId, Person},
+    model::{ApprovalId, ElicitationResponse},
     protocol::{
         message::{notification, quoted, request},
         request::{ServerRequest, input_required},
@@ -77,7 +77,7 @@ impl Default for AskSettings {
 
 /// What a person answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum PersonAnswer {
+pub enum ApprovalReply {
     /// Yes, and what they had to say about it.
     Approve(String),
     /// No, and what they had to say about it.
@@ -88,16 +88,16 @@ pub enum PersonAnswer {
 
 /// A person's decision on a request.
 #[derive(Clone, Debug)]
-pub struct PersonDecision {
-    /// The person, and the request.
-    pub person: Person,
-    /// Yes or no.
-    pub yes: bool,
+pub struct ElicitedDecision {
+    /// What they answered to which request.
+    pub response: ElicitationResponse,
+    /// Whether they approved it.
+    pub approved: bool,
     /// What shows that they were asked, where that was not on this very connection.
     pub proof: Option<String>,
 }
 
-impl PersonAnswer {
+impl ApprovalReply {
     /// Reads an `ElicitResult`. Only a clear yes is one.
     pub fn read(result: Option<&RawValue>) -> Self {
         #[derive(Deserialize)]
@@ -135,13 +135,14 @@ impl PersonAnswer {
     }
 
     /// What it decides on this request; `None` if nothing.
-    pub fn decided(self, request_id: ApprovalId, client: &str) -> Option<PersonDecision> {
-        let (yes, note) = match self {
+    pub fn decided(self, request_id: ApprovalId, client: &str) -> Option<ElicitedDecision> {
+        let (approved, note) = match self {
             Self::Approve(note) => (true, note),
             Self::Deny(note) => (false, note),
             Self::None => return None,
         };
-        Some(PersonDecision { person: Person { request_id, client: client.to_owned(), note }, yes, proof: None })
+        let response = ElicitationResponse { request_id, client: client.to_owned(), note };
+        Some(ElicitedDecision { response, approved, proof: None })
     }
 }
 
@@ -210,10 +211,10 @@ impl ApprovalState {
 }
 
 /// The answer among `inputResponses`.
-pub fn answer_in(responses: Option<&RawValue>) -> PersonAnswer {
+pub fn answer_in(responses: Option<&RawValue>) -> ApprovalReply {
     let all: BTreeMap<String, Box<RawValue>> =
         responses.and_then(|all| serde_json::from_str(all.get()).ok()).unwrap_or_default();
-    PersonAnswer::read(all.get(INPUT).map(AsRef::as_ref))
+    ApprovalReply::read(all.get(INPUT).map(AsRef::as_ref))
 }
 
 /// How often a client that waits while a person decides is told so: many give a call up that is silent for a minute.
@@ -246,16 +247,16 @@ pub const UNDECIDED: &str = "The person at this client was asked, and has not de
 mod tests {
     use super::*;
 
-    fn read(json: &str) -> PersonAnswer {
-        PersonAnswer::read(Some(&RawValue::from_string(json.to_owned()).unwrap()))
+    fn read(json: &str) -> ApprovalReply {
+        ApprovalReply::read(Some(&RawValue::from_string(json.to_owned()).unwrap()))
     }
 
     #[test]
     fn only_a_clear_yes_of_the_person_is_one() {
         let yes = r#"{"action":"accept","content":{"decision":"approve","reason":"ok"}}"#;
-        assert_eq!(read(yes), PersonAnswer::Approve("ok".to_owned()));
+        assert_eq!(read(yes), ApprovalReply::Approve("ok".to_owned()));
         for no in [r#"{"action":"decline"}"#, r#"{"action":"decline","content":{"decision":"approve"}}"#] {
-            assert_eq!(read(no), PersonAnswer::Deny(String::new()), "{no}");
+            assert_eq!(read(no), ApprovalReply::Deny(String::new()), "{no}");
         }
         for unclear in [
             r#"{"action":"accept"}"#,
@@ -268,9 +269,9 @@ mod tests {
             r#"{"content":{"decision":"approve"}}"#,
             "[]",
         ] {
-            assert_eq!(read(unclear), PersonAnswer::None, "{unclear}");
+            assert_eq!(read(unclear), ApprovalReply::None, "{unclear}");
         }
-        assert_eq!(PersonAnswer::read(None), PersonAnswer::None);
+        assert_eq!(ApprovalReply::read(None), ApprovalReply::None);
     }
 
     #[test]

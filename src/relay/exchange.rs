@@ -25,12 +25,13 @@ use zeroize::Zeroizing;
 
 use self::dialogs::Dialog;
 use super::{
-    elicitation::{PersonAnswer, PersonDecision},
-    govern::{Decision, Govern, Outcome, Redact, Report, changes},
+    elicitation::{ApprovalReply, ElicitedDecision},
+    govern::{Decision, Govern, Redact, Report, changes},
     mid_call::{OutsideCalls, in_response, request_in},
 };
 use crate::{
     error::Result,
+    operations::proxied::Outcome,
     protocol::{
         Client,
         code::{INTERNAL_ERROR, INVALID_REQUEST},
@@ -67,7 +68,7 @@ pub struct Exchange {
     /// The client's own list, as far as it has come.
     listing: Listing,
     /// The tools that the upstream offers over this connection, since they were last compared with their pins.
-    offered: HashSet<String>,
+    listed_tools: HashSet<String>,
     decisions: JoinSet<(String, Result<Decision>)>,
     /// Takes the secrets that the upstream can have out of whatever it sends.
     secrets: Redact,
@@ -114,7 +115,7 @@ struct ToolCall {
     session: Option<String>,
     stage: Stage,
     /// What the person at the client has decided on it.
-    decided: Option<PersonDecision>,
+    decided: Option<ElicitedDecision>,
     /// Whether they were asked already: a person is asked once about one call.
     asked: bool,
     cancelled: bool,
@@ -168,7 +169,7 @@ impl Exchange {
             requests: HashMap::new(),
             pins: Pins::Unknown,
             listing: Listing::default(),
-            offered: HashSet::new(),
+            listed_tools: HashSet::new(),
             decisions: JoinSet::new(),
             secrets,
             own_ids: 0,
@@ -194,7 +195,7 @@ impl Exchange {
         if let Some(answered) = message.answers().filter(|id| id.starts_with(OWN_ID)) {
             // Dropped if it is late: upstreams request under other ids.
             let Some(call) = self.asked_about(answered) else { return };
-            return self.person_answered(&call, PersonAnswer::read(message.result)).await;
+            return self.person_answered(&call, ApprovalReply::read(message.result)).await;
         }
         let Some(id) = message.request_id() else {
             if message.is("notifications/cancelled") {
@@ -252,7 +253,7 @@ impl Exchange {
 
     /// A request to which no answer will come: it never left, or what became of it is unknown.
     pub async fn failed(&mut self, id: &str, failure: Failure) {
-        self.not_answered(id, &failure.as_upstreams(), Outcome::failed(&failure)).await;
+        self.not_answered(id, &failure.as_upstreams(), Outcome::not_answered(&failure)).await;
     }
 
     async fn not_answered(&mut self, id: &str, told: &str, outcome: Outcome) {
@@ -277,7 +278,7 @@ impl Exchange {
         if let Some(id) = message.answers() {
             if message.result.is_some_and(|result| result.get() == "null") {
                 // MCP has no such result, and a client would wait on.
-                return self.not_answered(id, NO_RESULT, Outcome::Unknown(NO_RESULT.into())).await;
+                return self.not_answered(id, NO_RESULT, Outcome::unknown(NO_RESULT)).await;
             }
             if id.starts_with(OWN_ID) {
                 let result = message.result.map(|result| result.get().to_owned());
@@ -288,7 +289,7 @@ impl Exchange {
                 return self.called(&id, text).await;
             }
             let Some(asking) = self.requests.remove(id) else {
-                return tracing::debug!("the upstream answered what nobody asked");
+                return tracing::debug!("the upstream answered a request that is not in flight");
             };
             if matches!(asking, ClientRequest::Changes) && changes::knows_none(&message) {
                 let acknowledgement = changes::acknowledgement(id);
@@ -389,12 +390,12 @@ impl Exchange {
         let sent: Vec<_> = self.calls.keys().cloned().collect();
         for id in sent {
             if let Some(ToolCall { stage: Stage::Sent(call), .. }) = self.calls.remove(&id) {
-                call.send(Outcome::Unknown("the client left before the answer came".into()));
+                call.send(Outcome::unknown("the client left before the answer came"));
             }
         }
         while let Some(decided) = self.decisions.join_next().await {
             if let Ok((_, Ok(Decision::Go(admitted)))) = decided {
-                admitted.report.send(Outcome::Unsent("the client left before the call did".into()));
+                admitted.report.send(Outcome::unsent("the client left before the call did"));
             }
         }
         self.governor.recorded().await;

@@ -10,13 +10,13 @@ use tokio::sync::oneshot;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{
-    elicitation::PersonAnswer,
-    govern::{self, Govern, Outcome, Redact, Report, changes},
+    elicitation::ApprovalReply,
+    govern::{self, Govern, Redact, Report, changes},
     mid_call::{self, Forwarded, OutsideCalls},
 };
 use crate::{
     crypto,
-    operations::proxied::TOO_MANY,
+    operations::proxied::{Outcome, TOO_MANY},
     protocol::{
         Client,
         code::INTERNAL_ERROR,
@@ -28,16 +28,16 @@ use crate::{
 
 /// What a protocol session of an upstream has open.
 #[derive(Clone, Default)]
-pub struct SessionState(Arc<Mutex<State>>);
+pub struct SessionState(Arc<Mutex<OpenWork>>);
 
 #[derive(Default)]
-struct State {
+struct OpenWork {
     /// Calls whose stream has ended before their answer came: it may come on another stream.
     parked: HashMap<String, Report>,
     /// The client, as it said at the beginning.
     client: Client,
     /// Questions that the person at the client has before them.
-    asks: HashMap<String, oneshot::Sender<PersonAnswer>>,
+    asks: HashMap<String, oneshot::Sender<ApprovalReply>>,
     /// The client's request for the stream of what belongs to no request, while the upstream has not answered it.
     listening: Option<CancellationToken>,
     /// Mid-call requests of the upstream that belong to no call.
@@ -57,7 +57,7 @@ pub struct Dialog {
     /// The id of the request. Random: no upstream can have its own questions answered as haldir's.
     pub id: String,
     /// What they answer.
-    pub answer: oneshot::Receiver<PersonAnswer>,
+    pub answer: oneshot::Receiver<ApprovalReply>,
     open: SessionState,
 }
 
@@ -68,7 +68,7 @@ impl Drop for Dialog {
 }
 
 impl SessionState {
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, OpenWork> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -102,7 +102,7 @@ impl SessionState {
         let asked = self.state().asks.remove(&id);
         if let Some(asked) = asked {
             // Fails if the call does not wait for it any more.
-            let _ = asked.send(PersonAnswer::read(message.result.filter(|_| message.error.is_none())));
+            let _ = asked.send(ApprovalReply::read(message.result.filter(|_| message.error.is_none())));
         }
         true
     }
@@ -154,6 +154,17 @@ impl SessionState {
     }
 }
 
+/// Requests whose answers haldir adds to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum RequestKind {
+    /// What the upstream has: `initialize` or `server/discover`.
+    Introduction,
+    /// Notifications of changes of the list of tools.
+    Subscription,
+    /// Anything else.
+    Other,
+}
+
 /// One answer: a JSON body or an event stream, message by message.
 pub struct Forwarding {
     /// Decides which tools are shown.
@@ -167,10 +178,8 @@ pub struct Forwarding {
     pub unsure: Option<&'static str>,
     /// The id of a request that is no call: its answer is that of no other.
     pub own: Option<String>,
-    /// Whether the answer says what the upstream offers: to `initialize` or `server/discover`.
-    pub introduces: bool,
-    /// Whether the client subscribes with it to changes of the list of tools.
-    pub subscribes: bool,
+    /// What its request asks for, if that is no call.
+    pub kind: RequestKind,
     /// Whether nothing was asked, so that only the status of the answer counts.
     pub unasked: bool,
     /// What the protocol session has open.
@@ -198,8 +207,7 @@ impl Forwarding {
             secrets: secrets.clone(),
             unsure: None,
             own: None,
-            introduces: false,
-            subscribes: false,
+            kind: RequestKind::Other,
             unasked: false,
             open: open.clone(),
             until: None,
@@ -253,7 +261,7 @@ impl Forwarding {
                 let longest = self.begun + LONGEST.max(self.silence);
                 *until = (*until).max(Instant::now() + self.silence).min(longest);
             }
-            let promised = self.subscribes.then(|| changes::acknowledging(&message)).flatten();
+            let promised = (self.kind == RequestKind::Subscription).then(|| changes::acknowledging(&message)).flatten();
             return Some(promised.unwrap_or_else(|| text.to_owned()));
         };
         let report = match self.call.take() {
@@ -264,7 +272,7 @@ impl Forwarding {
             }
         };
         let Some(report) = report else {
-            if self.introduces {
+            if self.kind == RequestKind::Introduction {
                 return Some(changes::promising(text).unwrap_or_else(|| text.to_owned()));
             }
             // Whatever was asked for: a list may be answered on another stream than the one that asked.
@@ -274,7 +282,7 @@ impl Forwarding {
             let outside = self.open.outside_calls();
             return Some(mid_call::in_response(|| outside.get(&*self.governor), text.to_owned()).await);
         };
-        Some(report.answer(text.to_owned(), self.unsure).await)
+        Some(report.answer(&message, self.unsure).await.unwrap_or_else(|| text.to_owned()))
     }
 
     /// A request of the upstream to the client, as it is forwarded; or, once it has asked too often, the error that ends the
@@ -296,7 +304,7 @@ impl Forwarding {
                 let (id, report) = self.call.take()?;
                 self.open.outside_calls().exhaust(requests);
                 (self.to_upstream)(message::cancelled(&id, Some(TOO_MANY)));
-                report.send(Outcome::Unknown(TOO_MANY.into()));
+                report.send(Outcome::unknown(TOO_MANY));
                 Some(message::error(Some(&id), INTERNAL_ERROR, &mid_call::not_answered(TOO_MANY)))
             }
         }
@@ -318,7 +326,7 @@ mod tests {
     use crate::{
         error::Result,
         operations::proxied::MidCallRequests,
-        relay::govern::{Asked, Decision},
+        relay::govern::{CallAttempt, Decision},
     };
 
     struct Nobody;
@@ -332,7 +340,7 @@ mod tests {
             unreachable!()
         }
 
-        fn admit(&self, _: Asked) -> BoxFuture<'_, Result<Decision>> {
+        fn admit(&self, _: CallAttempt) -> BoxFuture<'_, Result<Decision>> {
             unreachable!()
         }
 
@@ -376,6 +384,6 @@ mod tests {
         assert!(outcome.lock().unwrap().is_none() && open.is_parked("5"));
         let result = r#"{"jsonrpc":"2.0","id":5,"result":{"content":[]}}"#;
         assert!(forwarding(Some("6")).pass(result.to_owned()).await.is_some());
-        assert!(matches!(&*outcome.lock().unwrap(), Some(Outcome::Result(_))) && !open.is_parked("5"));
+        assert!(matches!(&*outcome.lock().unwrap(), Some(Outcome::Answered(_))) && !open.is_parked("5"));
     }
 }

@@ -3,10 +3,7 @@
 mod beside;
 pub mod changes;
 
-use std::{
-    borrow::Cow,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::future::BoxFuture;
 use serde::Deserialize;
@@ -14,12 +11,12 @@ use serde_json::value::RawValue;
 use tokio::sync::watch;
 
 use super::{
-    elicitation::{AskSettings, PersonDecision},
+    elicitation::{AskSettings, ElicitedDecision},
     mid_call,
 };
 use crate::{
     error::{Error, Result},
-    operations::proxied::{ApprovalQuestion, Edited, Held, MidCallRequests, refusal_text},
+    operations::proxied::{ApprovalQuestion, Edited, MidCallRequests, Outcome, PendingApproval, refusal_text},
     protocol::{
         code::{INTERNAL_ERROR, INVALID_PARAMS},
         json,
@@ -27,11 +24,10 @@ use crate::{
         page::ToolPage,
     },
     redact::{Audience, Carry, Known, Redactor, Told, aside},
-    upstream::Failure,
 };
 
 /// A `tools/call`, as a client asked for it.
-pub struct Asked {
+pub struct CallAttempt {
     /// The tool, by the upstream's own name.
     pub tool: String,
     /// JSON text of its arguments: an object in which no name stands twice.
@@ -39,9 +35,9 @@ pub struct Asked {
     /// The session that the call or its request names.
     pub session: Option<String>,
     /// What the person at the client has decided on it, if they were asked.
-    pub decided: Option<PersonDecision>,
+    pub decided: Option<ElicitedDecision>,
     /// Whether the connection offers the tool, if its tools were listed over it.
-    pub offered: Option<bool>,
+    pub is_listed: Option<bool>,
     /// Whether the person at the client can be asked about it now.
     pub asks: bool,
 }
@@ -66,7 +62,7 @@ pub enum Decision {
         /// What to ask.
         question: ApprovalQuestion,
         /// What the model is told if the person does not decide.
-        held: Held,
+        held: PendingApproval,
         /// How long the call waits for them, and how often its client is told so.
         asking: AskSettings,
     },
@@ -124,13 +120,9 @@ impl Report {
         (self.outcome)(outcome);
     }
 
-    /// Reports the upstream's response to the call; returns it as the client gets it. `unsure` is why an error in it does not
-    /// mean that the call was not carried out.
-    pub async fn answer(self, text: String, unsure: Option<&'static str>) -> String {
-        let Ok(message) = Message::read(&text) else {
-            self.send(Outcome::Unknown(UNREADABLE.into()));
-            return text;
-        };
+    /// Reports the upstream's response to the call; returns it as the client gets it, if anything is changed. `unsure` is why
+    /// an error in it does not mean that the call was not carried out.
+    pub async fn answer(self, message: &Message<'_>, unsure: Option<&'static str>) -> Option<String> {
         let asks = match message.result {
             Some(result) => mid_call::in_result(|| self.requests(), result).await,
             None => Ok(None),
@@ -138,19 +130,17 @@ impl Report {
         let (outcome, changed) = match asks {
             Err(why) => {
                 let problem = mid_call::not_answered(why);
-                (Outcome::Unknown(why.into()), Some(message::error(message.answers(), INTERNAL_ERROR, &problem)))
+                (Outcome::unknown(why), Some(message::error(message.answers(), INTERNAL_ERROR, &problem)))
             }
             Ok(asks) => {
-                let shown = Message { result: asks.as_deref().or(message.result), ..message };
-                let outcome = match (Outcome::of(&shown), unsure) {
-                    (Outcome::Error(_), Some(why)) => Outcome::Unknown(why.into()),
-                    (outcome, _) => outcome,
-                };
+                let shown = message.with_result(asks.as_deref().or(message.result));
+                let unsure = unsure.filter(|_| shown.result.is_none());
+                let outcome = unsure.map_or_else(|| Outcome::of(&shown), Outcome::unknown);
                 (outcome, self.edited(&shown).or_else(|| asks.is_some().then(|| shown.text())))
             }
         };
         self.send(outcome);
-        changed.unwrap_or(text)
+        changed
     }
 
     /// The response with what an operator changed of the call; `None` if that is nothing.
@@ -158,8 +148,7 @@ impl Report {
         let edited = self.edited.as_ref()?;
         let result = message.result.map(|result| edited.told_with(result.to_owned()));
         let error = message.error.map(|error| edited.told_with_error(error.to_owned()));
-        let message = message.with_params(None);
-        Some(Message { result: result.as_deref(), error: error.as_deref(), ..message }.text())
+        Some(Message { error: error.as_deref(), ..message.with_result(result.as_deref()) }.text())
     }
 }
 
@@ -259,38 +248,6 @@ impl Redact {
     }
 }
 
-/// What came of a call.
-#[derive(Clone, Debug)]
-pub enum Outcome {
-    /// The upstream's result, without secrets.
-    Result(Box<RawValue>),
-    /// The upstream's JSON-RPC error, without secrets.
-    Error(Box<RawValue>),
-    /// Whether it was carried out is unknown, for this reason.
-    Unknown(Cow<'static, str>),
-    /// It never left, for this reason.
-    Unsent(Cow<'static, str>),
-}
-
-impl Outcome {
-    /// Of a call that was not answered.
-    pub fn failed(failure: &Failure) -> Self {
-        let why = failure.message.clone().into();
-        if failure.unsent { Self::Unsent(why) } else { Self::Unknown(why) }
-    }
-
-    /// What a response says of the call.
-    pub fn of(response: &Message<'_>) -> Self {
-        match (response.result, response.error) {
-            (Some(result), _) => Self::Result(result.to_owned()),
-            (None, Some(error)) => Self::Error(error.to_owned()),
-            (None, None) => Self::Unknown(UNREADABLE.into()),
-        }
-    }
-}
-
-const UNREADABLE: &str = "the upstream's answer could not be read";
-
 /// Decides on the calls of one upstream for one client.
 pub trait Govern: Send + Sync + 'static {
     /// Holds all tools of the upstream against their pins, and remembers those that are new.
@@ -300,7 +257,7 @@ pub trait Govern: Send + Sync + 'static {
     fn visible(&self, tools: &[&RawValue]) -> Result<Vec<bool>>;
 
     /// Decides on a call. An `Err` is why haldir could not decide; then there is no call either.
-    fn admit(&self, asked: Asked) -> BoxFuture<'_, Result<Decision>>;
+    fn admit(&self, asked: CallAttempt) -> BoxFuture<'_, Result<Decision>>;
 
     /// Waits until all outcomes that were reported are recorded.
     fn recorded(&self) -> BoxFuture<'_, ()>;

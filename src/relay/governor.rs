@@ -1,11 +1,8 @@
 //! haldir's own decisions, as the relay asks for them.
 
-use std::{
-    borrow::Cow,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
 };
 
 use futures::{FutureExt, future::BoxFuture};
@@ -14,7 +11,7 @@ use tokio::sync::watch;
 
 use super::{
     bound_session::BoundSession,
-    govern::{Admitted, Asked, Decision, Govern, Outcome, Report},
+    govern::{Admitted, CallAttempt, Decision, Govern, Report},
 };
 use crate::{
     error::{Code, Error, Result},
@@ -23,11 +20,12 @@ use crate::{
     operations::{
         Haldir,
         proxied::{
-            self, AllowedCall, Audience, CallRequest, Held, MidCallRequests, OutwardContext, Uncounted, Verdict,
+            self, AllowedCall, Audience, CallRequest, MidCallRequests, OutwardContext, PendingApproval, Uncounted,
+            Verdict,
         },
     },
-    relay::elicitation::{AskSettings, PersonDecision},
-    upstream::{Failure, FailureKind, Link},
+    relay::elicitation::{AskSettings, ElicitedDecision},
+    upstream::Link,
 };
 
 /// How the upstream's tools become known.
@@ -78,7 +76,7 @@ impl Governor {
         Self { link: Some(link), ..self }
     }
 
-    async fn decide(&self, asked: Asked) -> Result<Decision> {
+    async fn decide(&self, asked: CallAttempt) -> Result<Decision> {
         // The person at the client was asked in the middle of this very call, which was counted before.
         let goes_on = asked.decided.as_ref().is_some_and(|decided| decided.proof.is_none());
         let mut cx = if goes_on {
@@ -89,23 +87,23 @@ impl Governor {
         let session_id = self.session(asked.session.clone()).await?;
         self.haldir.know_secrets(&cx, &self.upstream)?;
         let not_listed = if self.tools == Tools::Asked { self.look_at_tools(&cx).await? } else { None };
-        let Asked { tool, arguments, offered, decided, asks, .. } = asked;
-        if let Some(PersonDecision { person, yes, proof }) = decided.filter(|_| self.asking.enabled) {
-            let was_asked = |proof: String| proxied::was_asked(&cx, &person.request_id, &proof);
+        let CallAttempt { tool, arguments, is_listed, decided, asks, .. } = asked;
+        if let Some(ElicitedDecision { response, approved, proof }) = decided.filter(|_| self.asking.enabled) {
+            let was_asked = |proof: String| proxied::was_asked(&cx, &response.request_id, &proof);
             if !proof.map_or(Ok(true), was_asked)? {
                 return Err(Error::invalid("requestState", "requestState is not what haldir has made"));
             }
-            if yes {
-                cx.hearing.person = Some(Arc::new(person));
+            if approved {
+                cx.client.consent = Some(Arc::new(response));
             } else {
                 // From then on it is what any call is that was denied.
-                proxied::deny(&cx, person).await?;
+                proxied::deny(&cx, response).await?;
             }
         }
-        let attempt = CallRequest { session_id, tool, upstream: Some(self.upstream.clone()), offered, arguments };
+        let attempt = CallRequest { session_id, tool, upstream: Some(self.upstream.clone()), is_listed, arguments };
         Ok(match proxied::begin(&cx, attempt).await? {
             Verdict::Allowed(going) => Decision::Go(admitted(*going)),
-            Verdict::Held(held) => self.held(&cx, held, asks).await?,
+            Verdict::Pending(held) => self.held(&cx, held, asks).await?,
             Verdict::Refused(error) if error.code == Code::UnknownTool => match not_listed {
                 // It may have that tool.
                 Some(failure) => Decision::Told(failure),
@@ -143,7 +141,7 @@ impl Governor {
         Ok(())
     }
 
-    async fn held(&self, cx: &OutwardContext, held: Held, asks: bool) -> Result<Decision> {
+    async fn held(&self, cx: &OutwardContext, held: PendingApproval, asks: bool) -> Result<Decision> {
         let question = match (self.asking.enabled, asks) {
             (false, _) => None,
             (true, true) => proxied::ask_about(cx, &held).await?,
@@ -194,22 +192,7 @@ fn admitted(going: AllowedCall) -> Admitted {
     let arguments = going.arguments().clone();
     let (edited, requests) = (going.edited().cloned(), Arc::new(going.mid_call_requests()));
     // If it is never reported, the call is settled as unknown when `going` is dropped.
-    Admitted { arguments, report: Report::new(move |outcome| settle(going, outcome), edited, Some(requests)) }
-}
-
-/// Settles a call whose outcome is reported.
-fn settle(going: AllowedCall, outcome: Outcome) {
-    let failed = |kind: FailureKind, message: Cow<'static, str>, unsent: bool| {
-        proxied::Outcome::Failed(Failure { kind, message: message.into_owned(), unsent })
-    };
-    let outcome = match outcome {
-        Outcome::Result(result) => proxied::Outcome::Answered(result),
-        Outcome::Error(error) => failed(FailureKind::Rpc(error), "it answered with an error".into(), false),
-        Outcome::Unknown(why) => failed(FailureKind::Unavailable, why, false),
-        Outcome::Unsent(why) => failed(FailureKind::Unavailable, why, true),
-    };
-    // The answer has left already, without the secrets.
-    going.close(&outcome);
+    Admitted { arguments, report: Report::new(move |outcome| going.close(&outcome), edited, Some(requests)) }
 }
 
 impl Govern for Governor {
@@ -235,7 +218,7 @@ impl Govern for Governor {
         self.haldir.visible_tools(&cx, &self.upstream, tools, scopes)
     }
 
-    fn admit(&self, asked: Asked) -> BoxFuture<'_, Result<Decision>> {
+    fn admit(&self, asked: CallAttempt) -> BoxFuture<'_, Result<Decision>> {
         self.decide(asked).boxed()
     }
 

@@ -87,7 +87,7 @@ pub async fn serve(
     tokio::spawn(read_lines(LineReader::new(input, bounds.message_bytes), said));
     let writer = tokio::spawn(write_to_client(outgoing, output));
     let outcome = relay.serve(shutdown).await;
-    // The channel is closed, so the writer ends once it has written what there is, if anybody reads it.
+    // The channel is closed, so the writer ends once it has written what there is, if the client reads it.
     let _ = timeout(LAST_WORDS, writer).await;
     outcome
 }
@@ -156,7 +156,7 @@ impl Relay {
                 message = self.client.recv() => match message.map(text_of) {
                     Some(Ok(text)) => {
                         let text = message::whole(&text).unwrap_or(text);
-                        let steps = self.bridge.client_said(text);
+                        let steps = self.bridge.client_message(text);
                         self.take(steps).await;
                     }
                     Some(Err(id)) => {
@@ -224,7 +224,7 @@ impl Relay {
                 }
             }
             let Ok(text) = self.from_exchange.try_recv() else { return };
-            steps.extend(self.bridge.upstream_said(text));
+            steps.extend(self.bridge.upstream_message(text));
         }
     }
 

@@ -3,7 +3,7 @@
 
 mod asking;
 mod levels;
-mod suspended;
+mod paused;
 
 use std::{fs, process::Command};
 

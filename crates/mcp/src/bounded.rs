@@ -35,17 +35,17 @@ impl Room {
     }
 }
 
-type Held = (String, Option<OwnedSemaphorePermit>);
+type Queued = (String, Option<OwnedSemaphorePermit>);
 
 /// Where messages are put in.
 #[derive(Clone)]
 pub struct Sender {
-    messages: mpsc::Sender<Held>,
+    messages: mpsc::Sender<Queued>,
     room: Room,
 }
 
 /// Where they are read.
-pub struct Receiver(mpsc::Receiver<Held>);
+pub struct Receiver(mpsc::Receiver<Queued>);
 
 /// Why a message was not taken; it is given back.
 #[derive(Debug)]

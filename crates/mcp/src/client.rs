@@ -27,6 +27,6 @@ impl Client {
     /// From its parts; `capabilities` is the object that it declared.
     pub fn new(name: &str, version: &str, capabilities: &Value) -> Self {
         let name = format!("{name} {version}").trim().to_owned();
-        Self { name, can_ask: ServerRequest::Elicitation.is_offered(capabilities, &Value::Null) }
+        Self { name, can_ask: ServerRequest::Elicitation.is_declared(capabilities, &Value::Null) }
     }
 }

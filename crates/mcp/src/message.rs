@@ -189,6 +189,12 @@ impl<'a> Message<'a> {
         Message { jsonrpc, id, method, params, ..*self }
     }
 
+    /// The same message with this result.
+    #[must_use]
+    pub fn with_result<'p>(&'p self, result: Option<&'p RawValue>) -> Message<'p> {
+        Message { result, ..self.with_params(self.params) }
+    }
+
     /// Written anew: exactly what was read, and nothing that another reader might see in it besides.
     pub fn text(&self) -> String {
         // Texts and raw JSON under fixed names: there is nothing here that cannot be written.

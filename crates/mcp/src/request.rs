@@ -41,7 +41,7 @@ impl ServerRequest {
     }
 
     /// Whether a client that declared these capabilities takes it with these parameters.
-    pub fn is_offered(self, capabilities: &Value, params: &Value) -> bool {
+    pub fn is_declared(self, capabilities: &Value, params: &Value) -> bool {
         let declared = &capabilities[self.capability()];
         match self {
             _ if !declared.is_object() => false,
@@ -141,7 +141,7 @@ mod tests {
 
     #[test]
     fn a_client_that_shows_no_form_is_not_asked() {
-        for (elicitation, offered) in [
+        for (elicitation, declared) in [
             (json!({}), true),
             (json!({"form": {}}), true),
             (json!({"form": {}, "url": {}}), true),
@@ -150,8 +150,8 @@ mod tests {
             (json!(true), false),
         ] {
             let capabilities = json!({"elicitation": elicitation});
-            assert_eq!(ServerRequest::Elicitation.is_offered(&capabilities, &Value::Null), offered, "{elicitation}");
+            assert_eq!(ServerRequest::Elicitation.is_declared(&capabilities, &Value::Null), declared, "{elicitation}");
         }
-        assert!(!ServerRequest::Elicitation.is_offered(&json!({}), &Value::Null));
+        assert!(!ServerRequest::Elicitation.is_declared(&json!({}), &Value::Null));
     }
 }

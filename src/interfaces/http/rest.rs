@@ -148,10 +148,10 @@ async fn carry_out(
     }
     let mut options = CallOptions { idempotency_key, ..CallOptions::default() };
     // Dropped with this future if the client disconnects.
-    let taken_back = CancellationToken::new();
-    let _guard = taken_back.clone().drop_guard();
+    let cancelled = CancellationToken::new();
+    let _guard = cancelled.clone().drop_guard();
     if on_hang_up.as_deref() == Some(CANCEL) && options.idempotency_key.is_none() {
-        options.hearing.taken_back = Some(taken_back);
+        options.client.cancelled = Some(cancelled);
     }
     let reply = match entered {
         Some(entered) => haldir.execute(operation, credential, entered, &input, options).await?,

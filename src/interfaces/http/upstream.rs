@@ -37,6 +37,7 @@ use super::{App, body_budget::Payer, guard::RequestId, input, mcp, respond, rpc_
 use crate::{
     error::{Code, Error, Result},
     model::{Credential, UpstreamName},
+    operations::proxied::Outcome,
     protocol::{
         Client,
         code::{HEADER_MISMATCH, INTERNAL_ERROR, INVALID_REQUEST},
@@ -46,9 +47,9 @@ use crate::{
     },
     relay::{
         call::Call,
-        elicitation::{PersonAnswer, PersonDecision, UNDECIDED},
-        forwarding::{Forwarding, SessionState},
-        govern::{Asked, Decision, Outcome, changes},
+        elicitation::{ApprovalReply, ElicitedDecision, UNDECIDED},
+        forwarding::{Forwarding, RequestKind, SessionState},
+        govern::{CallAttempt, Decision, changes},
     },
     upstream::{Link, Place, transport::Source},
 };
@@ -173,7 +174,7 @@ struct Calling {
     /// The session that the request names.
     session: Option<String>,
     /// What the person at the client has decided on it, and whether they were asked.
-    decided: Option<PersonDecision>,
+    decided: Option<ElicitedDecision>,
     asked: bool,
 }
 
@@ -210,10 +211,14 @@ impl Exchange {
             return self.call(calling, message).await;
         }
         let lasts = message.is("subscriptions/listen");
+        let kind = match message.method.as_deref() {
+            Some("initialize" | "server/discover") => RequestKind::Introduction,
+            _ if changes::subscribes(message) => RequestKind::Subscription,
+            _ => RequestKind::Other,
+        };
         let mut forwarding = Forwarding {
             own: id.clone(),
-            introduces: self.client.is_some() || message.is("server/discover"),
-            subscribes: changes::subscribes(message),
+            kind,
             unasked: id.is_none(),
             until: (!lasts).then(|| Instant::now() + self.route.limits.call_timeout),
             ..self.passing()
@@ -227,7 +232,8 @@ impl Exchange {
             }
         }
         let outgoing = self.outgoing(Method::POST, &headers, Some(message.text()), forwarding.until.is_none());
-        let (subscription, governor) = (id.filter(|_| forwarding.subscribes), Arc::clone(&self.route.governor));
+        let (subscription, governor) =
+            (id.filter(|_| kind == RequestKind::Subscription), Arc::clone(&self.route.governor));
         let (app, credential) = (self.app.clone(), self.credential.clone());
         let response = self.send(&headers, outgoing, forwarding, modern).await?;
         let Some(id) = subscription else { return Ok(response) };
@@ -259,14 +265,20 @@ impl Exchange {
         let asks = !asked
             && call.answered.is_none()
             && if *modern { message.speaker().can_ask } else { self.can_ask(headers) };
-        let asking =
-            Asked { tool: call.name.clone(), arguments: arguments.to_owned(), session, decided, offered: None, asks };
+        let asking = CallAttempt {
+            tool: call.name.clone(),
+            arguments: arguments.to_owned(),
+            session,
+            decided,
+            is_listed: None,
+            asks,
+        };
         let decision = match self.route.governor.admit(asking).await {
             Err(error) if matches!(error.code, Code::Unauthorized | Code::RateLimited) => return Err(error),
             Err(error) => Decision::of(&error),
             Ok(Decision::Ask { question, held, .. }) if *modern => {
                 let (asked, undecided) =
-                    (call.answered.is_some(), matches!(call.answered, Some((_, PersonAnswer::None))));
+                    (call.answered.is_some(), matches!(call.answered, Some((_, ApprovalReply::None))));
                 match call.asking(&question).filter(|_| !asked && message.speaker().can_ask) {
                     Some(result) => return Ok(respond::json(200, message::response(id, &result))),
                     None => Decision::Told(held.text_after(if undecided { UNDECIDED } else { "" })),
@@ -329,14 +341,14 @@ impl Exchange {
 /// carried it out all the same.
 fn refused_by_upstream(forwarding: &mut Forwarding, why: &'static str) -> Option<String> {
     let Some((id, report)) = forwarding.call.take() else { return forwarding.own.clone() };
-    report.send(Outcome::Unknown(why.into()));
+    report.send(Outcome::unknown(why));
     Some(id)
 }
 
 /// Reports that a call did not leave; answers its id.
 fn not_carried_out(forwarding: &mut Forwarding, why: &'static str) -> Option<String> {
     let (id, report) = forwarding.call.take()?;
-    report.send(Outcome::Unsent(why.into()));
+    report.send(Outcome::unsent(why));
     Some(id)
 }
 

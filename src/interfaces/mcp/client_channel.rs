@@ -29,7 +29,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    operations::proxied::{Again, CallEvent, Line, MidCallRequest},
+    operations::proxied::{Again, CallEvent, ClientChannel, MidCallRequest},
     protocol::code::INTERNAL_ERROR,
     relay::elicitation::{ApprovalState, INPUT},
 };
@@ -51,8 +51,8 @@ pub fn next_client() -> u64 {
     NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
-/// The channel to a client during a call.
-pub struct ClientChannel<'a> {
+/// The client that waits for a call, and the connection that reaches it.
+pub struct McpClient<'a> {
     /// The request that the client waits for.
     pub context: &'a RequestContext<RoleServer>,
     /// The level of its connection.
@@ -67,14 +67,14 @@ pub enum Attended {
     Asks(Vec<MidCallRequest>),
 }
 
-/// A line to the client that makes this call; `None` if it wants to hear nothing, and cannot be asked anything. `level` is
-/// the level of its connection.
+/// The channel from a call to its client; `None` if the client wants no notifications and cannot be asked anything. `level`
+/// is the level of its connection.
 pub fn open<'a>(
     context: &'a RequestContext<RoleServer>,
     params: &CallToolRequestParams,
     whose: u64,
     level: &'a Level,
-) -> Option<(Line, ClientChannel<'a>, mpsc::Receiver<CallEvent>)> {
+) -> Option<(ClientChannel, McpClient<'a>, mpsc::Receiver<CallEvent>)> {
     let parts = context.extensions.get::<http::request::Parts>();
     let hears = parts.is_none_or(|parts| parts.extensions.get::<OneAnswer>().is_none());
     let modern = is_modern(context);
@@ -92,8 +92,8 @@ pub fn open<'a>(
     }
     let (to_client, said) = mpsc::channel(MAX_WAITING);
     let capabilities = Arc::new(serde_json::to_value(capabilities).unwrap_or_default());
-    let line = Line { whose, progress, level: wanted, capabilities, modern, again, to_client };
-    Some((line, ClientChannel { context, level }, said))
+    let channel = ClientChannel { whose, progress, level: wanted, capabilities, modern, again, to_client };
+    Some((channel, McpClient { context, level }, said))
 }
 
 /// What the call itself brings of answers for its upstream (2026-07-28).
@@ -114,7 +114,7 @@ pub fn again(params: &CallToolRequestParams) -> Option<Again> {
     (responses.is_some() || state.is_some()).then_some(Again { responses, state })
 }
 
-impl ClientChannel<'_> {
+impl McpClient<'_> {
     /// Tells and asks the client until the call is over, or the client has to call again to be asked.
     pub async fn attend(&self, call: &mut RunningCall) -> Attended {
         let by_result = is_modern(self.context);
@@ -132,7 +132,7 @@ impl ClientChannel<'_> {
                     said => tell(self.context, self.level, said).await,
                 },
                 outcome = &mut call.outcome => break outcome,
-                () = self.context.ct.cancelled(), if !call.taken_back.is_cancelled() => call.taken_back.cancel(),
+                () = self.context.ct.cancelled(), if !call.cancelled.is_cancelled() => call.cancelled.cancel(),
                 Some(()) = questions.next() => {}
             }
         };
@@ -221,7 +221,7 @@ async fn ask(context: &RequestContext<RoleServer>, mut question: MidCallRequest)
     let answered = tokio::select! {
         answered = asked.await_response() => answered,
         () = question.withdrawn() => {
-            let reason = Some("nobody waits for the answer any more".to_owned());
+            let reason = Some("the call is over".to_owned());
             // Fails if the client has left.
             let _ = context.peer.notify_cancelled(CancelledNotificationParam::new(Some(id), reason)).await;
             return;

@@ -17,13 +17,13 @@ use super::{client_channel, server::is_modern};
 use crate::{
     error::{Code, Error, Result},
     interfaces::backend::Backend,
-    model::{ApprovalId, Credential, Held},
+    model::{ApprovalId, Credential, PendingApproval},
     operations::{
         Haldir,
-        proxied::{self, ApprovalQuestion, Hearing},
+        proxied::{self, ApprovalQuestion, CallClient},
     },
     protocol::Client,
-    relay::elicitation::{self, ApprovalState, AskSettings, PersonAnswer, PersonDecision, UNDECIDED, WAITS, step},
+    relay::elicitation::{self, ApprovalReply, ApprovalState, AskSettings, ElicitedDecision, UNDECIDED, WAITS, step},
 };
 
 /// Dialogs before a person at a time: with more, none of them would be read.
@@ -52,7 +52,7 @@ pub struct CallElicitor<'a> {
 /// What came of asking.
 pub enum Elicited {
     /// The call is made again with this.
-    Decided(Hearing),
+    Decided(CallClient),
     /// The client is told this instead.
     Told(String),
     /// The client asks, and calls again (2026-07-28).
@@ -79,7 +79,7 @@ impl Elicitor {
 
 impl CallElicitor<'_> {
     /// What the call itself brings of the person's answer (2026-07-28), if it brings any.
-    pub async fn brought(&self, params: &CallToolRequestParams) -> Result<Option<Hearing>> {
+    pub async fn brought(&self, params: &CallToolRequestParams) -> Result<Option<CallClient>> {
         let Some(state) = params.request_state.as_deref().and_then(ApprovalState::read) else {
             return Ok(None);
         };
@@ -96,13 +96,13 @@ impl CallElicitor<'_> {
     /// Asks about a call that is held; `brought` is what this very call has brought of an answer.
     pub async fn ask(
         &self,
-        held: &Held,
-        brought: Option<&Hearing>,
+        held: &PendingApproval,
+        brought: Option<&CallClient>,
         params: &CallToolRequestParams,
     ) -> Result<Elicited> {
         if let Some(brought) = brought {
             // A yes that did not let it pass is one to something else, or for an operator to say.
-            return Ok(Elicited::Told(held.text_after(if brought.person.is_some() { "" } else { UNDECIDED })));
+            return Ok(Elicited::Told(held.text_after(if brought.consent.is_some() { "" } else { UNDECIDED })));
         }
         let waits = || Ok(Elicited::Told(held.text()));
         if !self.client().can_ask {
@@ -131,7 +131,7 @@ impl CallElicitor<'_> {
         }
         let answer = self.elicit(&question).await;
         Ok(match self.heard(question.request_id, answer.as_ref()).await? {
-            Some(hearing) => Elicited::Decided(hearing),
+            Some(client) => Elicited::Decided(client),
             None => Elicited::Told(held.text_after(UNDECIDED)),
         })
     }
@@ -177,19 +177,19 @@ impl CallElicitor<'_> {
     }
 
     /// Takes in an answer: a no is decided at once, a yes with the call. Nothing if it was neither.
-    async fn heard(&self, request_id: ApprovalId, answer: Option<&Value>) -> Result<Option<Hearing>> {
+    async fn heard(&self, request_id: ApprovalId, answer: Option<&Value>) -> Result<Option<CallClient>> {
         let answer = answer.and_then(|answer| RawValue::from_string(answer.to_string()).ok());
-        let Some(PersonDecision { person, yes, .. }) =
-            PersonAnswer::read(answer.as_deref()).decided(request_id, &self.client().name)
+        let Some(ElicitedDecision { response, approved, .. }) =
+            ApprovalReply::read(answer.as_deref()).decided(request_id, &self.client().name)
         else {
             return Ok(None);
         };
-        if yes {
-            return Ok(Some(Hearing { person: Some(Arc::new(person)), ..Hearing::default() }));
+        if approved {
+            return Ok(Some(CallClient { consent: Some(Arc::new(response)), ..CallClient::default() }));
         }
         let cx = self.haldir.watch_proxy(self.credential)?;
-        proxied::deny(&cx, person).await?;
-        Ok(Some(Hearing::default()))
+        proxied::deny(&cx, response).await?;
+        Ok(Some(CallClient::default()))
     }
 
     fn client(&self) -> Client {
@@ -203,6 +203,6 @@ impl CallElicitor<'_> {
 }
 
 /// A place for what a call that is held waits for.
-pub fn slot() -> Arc<OnceLock<Held>> {
+pub fn slot() -> Arc<OnceLock<PendingApproval>> {
     Arc::default()
 }

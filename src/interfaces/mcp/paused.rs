@@ -71,7 +71,7 @@ impl CallKey {
 struct PausedCall {
     key: CallKey,
     questions: BTreeMap<String, MidCallRequest>,
-    taken_back: CancellationToken,
+    cancelled: CancellationToken,
     back: oneshot::Sender<()>,
     keeper: JoinHandle<Option<RunningCall>>,
 }
@@ -81,7 +81,7 @@ pub struct RunningCall {
     // First: it is taken back before its questions end.
     _guard: DropGuard,
     /// Takes the call back.
-    pub taken_back: CancellationToken,
+    pub cancelled: CancellationToken,
     /// What it came to.
     pub outcome: JoinHandle<Finished>,
     /// What its upstream says.
@@ -120,12 +120,12 @@ impl PausedCalls {
         self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Begins a call in its own task: a call that has left is settled, even if the client disconnects. `taken_back`
+    /// Begins a call in its own task: a call that has left is settled, even if the client disconnects. `cancelled`
     /// ends it.
     pub fn run(
         &self,
         call: impl Future<Output = Result<Box<RawValue>>> + Send + 'static,
-        taken_back: CancellationToken,
+        cancelled: CancellationToken,
         said: mpsc::Receiver<CallEvent>,
     ) -> RunningCall {
         let attended = Arc::new(AtomicBool::new(true));
@@ -141,7 +141,7 @@ impl PausedCalls {
                 None => Finished { result: Err(too_large()), _kept: None },
             }
         });
-        RunningCall { _guard: taken_back.clone().drop_guard(), taken_back, outcome, said, asked: Vec::new(), attended }
+        RunningCall { _guard: cancelled.clone().drop_guard(), cancelled, outcome, said, asked: Vec::new(), attended }
     }
 
     /// Leaves a call until its client calls again; answers the result that asks it to. The call back if it cannot be left:
@@ -192,10 +192,10 @@ impl PausedCalls {
         let result = input_required(shown, &state);
         call.attended.store(false, Ordering::Release);
         let (back, is_back) = oneshot::channel();
-        let taken_back = call.taken_back.clone();
+        let cancelled = call.cancelled.clone();
         // It finds its call among the others, since that is locked until it stands there.
         let keeper = tokio::spawn(self.clone().keep(call, state.clone(), within, is_back));
-        waiting.insert(state, PausedCall { key, questions: unanswered, taken_back, back, keeper });
+        waiting.insert(state, PausedCall { key, questions: unanswered, cancelled, back, keeper });
         Ok(result)
     }
 
@@ -252,7 +252,7 @@ impl ResumedCall {
     /// It may not go on: it is taken back.
     pub fn end(self) {
         // First, so that nothing is asked any more when the questions end.
-        self.0.taken_back.cancel();
+        self.0.cancelled.cancel();
     }
 
     /// Gives the upstream the answers, and goes on; `None` if the client is too late.

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    client_channel::{self, Attended, ClientChannel},
+    client_channel::{self, Attended, McpClient},
     elicit::{self, CallElicitor, Elicited},
     exact, harmless,
     logging::Level,
@@ -26,7 +26,7 @@ use crate::{
     model::{Credential, SessionId},
     operations::{
         self, CallOptions, Haldir,
-        proxied::{self, Hearing, refusal_text},
+        proxied::{self, CallClient, refusal_text},
     },
     protocol::message,
 };
@@ -215,17 +215,17 @@ impl Call<'_> {
     ) -> Result<CallToolResponse> {
         let made = |result: String| exact::carried(&result).into();
         let params = self.params;
-        let attempt = |hearing: Hearing| self.make(backend, credential, session, context, hearing);
+        let attempt = |client: CallClient| self.make(backend, credential, session, context, client);
         let Some(ask) = ask else {
-            return attempt(Hearing::default()).await.map(made);
+            return attempt(CallClient::default()).await.map(made);
         };
         let brought = ask.brought(params).await?;
         let slot = elicit::slot();
-        let hearing = Hearing { held: Some(Arc::clone(&slot)), ..brought.clone().unwrap_or_default() };
-        let result = attempt(hearing).await?;
+        let client = CallClient { pending: Some(Arc::clone(&slot)), ..brought.clone().unwrap_or_default() };
+        let result = attempt(client).await?;
         let Some(held) = slot.get() else { return Ok(made(result)) };
         match ask.ask(held, brought.as_ref(), params).await? {
-            Elicited::Decided(hearing) => attempt(hearing).await.map(made),
+            Elicited::Decided(client) => attempt(client).await.map(made),
             Elicited::Told(text) => Ok(CallToolResult::error(vec![ContentBlock::text(text)]).into()),
             Elicited::InputRequired(response) => Ok(*response),
         }
@@ -242,13 +242,13 @@ impl Call<'_> {
         credential: &Credential,
         session: &str,
         context: &RequestContext<RoleServer>,
-        hearing: Hearing,
+        client: CallClient,
     ) -> Result<String> {
         if let Backend::Local(haldir) = backend {
-            return self.make_here(haldir, credential, session, context, hearing).await;
+            return self.make_here(haldir, credential, session, context, client).await;
         }
         // Progress, log messages and mid-call requests do not travel by REST; cancellation does.
-        let hearing = Hearing { taken_back: Some(context.ct.clone()), ..hearing };
+        let client = CallClient { cancelled: Some(context.ct.clone()), ..client };
         let operation = operations::named("proxyCall").ok_or_else(|| Error::internal("there is no proxyCall"))?;
         let arguments = self.arguments();
         // As text, so that every number of the arguments stays as it was written.
@@ -258,7 +258,7 @@ impl Call<'_> {
             json!(session)
         );
         let reply =
-            backend.call(operation, credential, &input, CallOptions { hearing, ..CallOptions::counted() }).await?;
+            backend.call(operation, credential, &input, CallOptions { client, ..CallOptions::counted() }).await?;
         Ok(proxied::answered_elsewhere(reply.body.to_string()))
     }
 
@@ -268,26 +268,26 @@ impl Call<'_> {
         credential: &Credential,
         session: &str,
         context: &RequestContext<RoleServer>,
-        hearing: Hearing,
+        client: CallClient,
     ) -> Result<String> {
         // Made again once the person at the client has decided, it is the same call.
-        let goes_on = hearing.person.is_some() && self.params.request_state.is_none();
+        let goes_on = client.consent.is_some() && self.params.request_state.is_none();
         let mut cx =
             if goes_on { haldir.watch_proxy(credential)? } else { haldir.enter_proxy(credential, true).await? };
         let id = session_id(session)?;
         let arguments = self.arguments();
         let (tool, arguments) = (self.tool.to_owned(), arguments.to_owned());
-        let Some((line, channel, said)) = client_channel::open(context, self.params, self.whose, self.level) else {
-            cx.hearing = Hearing { taken_back: Some(context.ct.clone()), ..hearing };
+        let Some((channel, mcp, said)) = client_channel::open(context, self.params, self.whose, self.level) else {
+            cx.client = CallClient { cancelled: Some(context.ct.clone()), ..client };
             // A task of its own: a call that has left is settled, even if the client disconnects.
             let call = tokio::spawn(proxied::as_written(cx, tool, id, arguments));
             return Ok(call.await.map_err(Error::internal)??.get().to_owned());
         };
         // Of its own, since the call may outlive this request.
-        let taken_back = CancellationToken::new();
-        cx.hearing = Hearing { taken_back: Some(taken_back.clone()), line: Some(line), ..hearing };
-        let call = self.paused.run(proxied::as_written(cx, tool, id, arguments), taken_back, said);
-        self.attended(&channel, call, self.key(credential, session)).await
+        let cancelled = CancellationToken::new();
+        cx.client = CallClient { cancelled: Some(cancelled.clone()), channel: Some(channel), ..client };
+        let call = self.paused.run(proxied::as_written(cx, tool, id, arguments), cancelled, said);
+        self.attended(&mcp, call, self.key(credential, session)).await
     }
 
     fn key(&self, credential: &Credential, session: &str) -> CallKey {
@@ -295,9 +295,9 @@ impl Call<'_> {
     }
 
     /// What a call comes to, or what its client is asked first by a result.
-    async fn attended(&self, channel: &ClientChannel<'_>, mut call: RunningCall, key: CallKey) -> Result<String> {
+    async fn attended(&self, mcp: &McpClient<'_>, mut call: RunningCall, key: CallKey) -> Result<String> {
         loop {
-            match channel.attend(&mut call).await {
+            match mcp.attend(&mut call).await {
                 Attended::Over(result) => return Ok(result?.get().to_owned()),
                 Attended::Asks(questions) => match self.paused.leave(call, questions, key) {
                     Ok(result) => return Ok(result),
@@ -324,7 +324,7 @@ impl Call<'_> {
             return Some(Err(error));
         }
         let call = back.go_on(self.params.input_responses.as_ref()).await?;
-        let channel = ClientChannel { context, level: self.level };
-        Some(self.attended(&channel, call, key).await)
+        let mcp = McpClient { context, level: self.level };
+        Some(self.attended(&mcp, call, key).await)
     }
 }

@@ -30,24 +30,24 @@ pub(super) struct NewServer {
     client: Vec<(&'static str, String)>,
     level: Option<String>,
     /// Requests that the server has, by the id that it knows them by.
-    open: HashMap<String, Open>,
+    in_flight: HashMap<String, InFlightRequest>,
     /// Requests that wait for the client's answers, by the id that the client gave them.
-    asking: HashMap<String, Asking>,
+    paused: HashMap<String, PausedCall>,
     /// Lists whose changes the server tells.
     lists: Vec<&'static str>,
     resources: BTreeSet<String>,
     listening: Option<String>,
 }
 
-struct Open {
+struct InFlightRequest {
     client_id: String,
     method: String,
     params: String,
     rounds: usize,
 }
 
-struct Asking {
-    request: Open,
+struct PausedCall {
+    request: InFlightRequest,
     state: Option<String>,
     /// The keys of what is not answered yet, by the id that the client was asked with.
     missing: BTreeMap<String, String>,
@@ -80,8 +80,8 @@ impl NewServer {
         let this = Self {
             client: client(initialize),
             level: None,
-            open: HashMap::new(),
-            asking: HashMap::new(),
+            in_flight: HashMap::new(),
+            paused: HashMap::new(),
             lists: lists.into_iter().filter(|(of, _)| changes(of)).map(|(_, list)| list).collect(),
             resources: BTreeSet::new(),
             listening: None,
@@ -89,7 +89,7 @@ impl NewServer {
         (this, message::response(id, &result.to_string()))
     }
 
-    pub(super) fn client_said(&mut self, text: String, ids: &mut Ids) -> Vec<Step> {
+    pub(super) fn client_message(&mut self, text: String, ids: &mut Ids) -> Vec<Step> {
         let Ok(message) = Message::read(&text) else { return vec![Step::Upstream(text)] };
         if let Some(id) = message.answers() {
             return self.answered(id, &message, ids);
@@ -131,7 +131,7 @@ impl NewServer {
             }
             _ => {
                 let params = message.params.map_or("{}", RawValue::get).to_owned();
-                let open = Open { client_id: id.to_owned(), method: method.to_owned(), params, rounds: 0 };
+                let open = InFlightRequest { client_id: id.to_owned(), method: method.to_owned(), params, rounds: 0 };
                 let id = id.to_owned();
                 vec![self.send(id, open, None)]
             }
@@ -139,7 +139,7 @@ impl NewServer {
     }
 
     /// Makes a request, perhaps again.
-    fn send(&mut self, id: String, open: Open, more: Option<&(String, Option<String>)>) -> Step {
+    fn send(&mut self, id: String, open: InFlightRequest, more: Option<&(String, Option<String>)>) -> Step {
         let params: Box<RawValue> = RawValue::from_string(open.params.clone()).unwrap_or_default();
         let meta = meta(&self.client, self.level.as_deref(), edit::meta(Some(&params)));
         let mut put = vec![("_meta", meta.as_str())];
@@ -148,17 +148,17 @@ impl NewServer {
             put.extend(state.as_ref().map(|state| (STATE, state.as_str())));
         }
         let text = message::request(&id, &open.method, &edit::with(Some(&params), &put));
-        self.open.insert(id, open);
+        self.in_flight.insert(id, open);
         Step::Upstream(text)
     }
 
-    pub(super) fn upstream_said(&mut self, text: String, ids: &mut Ids) -> Vec<Step> {
+    pub(super) fn upstream_message(&mut self, text: String, ids: &mut Ids) -> Vec<Step> {
         let Ok(message) = Message::read(&text) else { return Vec::new() };
         if let Some(id) = message.answers() {
             if self.listening.as_deref() == Some(id) {
                 self.listening = None;
             }
-            let Some(open) = self.open.remove(id) else { return Vec::new() };
+            let Some(open) = self.in_flight.remove(id) else { return Vec::new() };
             let kind = edit::member(message.result, RESULT_TYPE).map(edit::value);
             if kind.is_some_and(|kind| kind == INPUT_REQUIRED) {
                 return self.ask(open, &message, ids);
@@ -176,7 +176,7 @@ impl NewServer {
     }
 
     /// Asks the client what the server needs to know.
-    fn ask(&mut self, request: Open, message: &Message<'_>, ids: &mut Ids) -> Vec<Step> {
+    fn ask(&mut self, request: InFlightRequest, message: &Message<'_>, ids: &mut Ids) -> Vec<Step> {
         let asked = edit::member(message.result, REQUESTS);
         let asked: BTreeMap<String, &RawValue> =
             asked.and_then(|asked| serde_json::from_str(asked.get()).ok()).unwrap_or_default();
@@ -193,39 +193,39 @@ impl NewServer {
             steps.push(Step::Client(message::request(&id, method.as_str().unwrap_or_default(), params)));
             missing.insert(id, key);
         }
-        let asking = Asking { request, state, missing, answers: BTreeMap::new() };
-        if asking.missing.is_empty() {
-            steps.push(self.again(asking, ids));
+        let paused = PausedCall { request, state, missing, answers: BTreeMap::new() };
+        if paused.missing.is_empty() {
+            steps.push(self.again(paused, ids));
         } else {
-            self.asking.insert(asking.request.client_id.clone(), asking);
+            self.paused.insert(paused.request.client_id.clone(), paused);
         }
         steps
     }
 
     /// An answer of the client; with the last one the request is made again.
     fn answered(&mut self, id: &str, message: &Message<'_>, ids: &mut Ids) -> Vec<Step> {
-        let found = self.asking.iter().find(|(_, asking)| asking.missing.contains_key(id)).map(|(of, _)| of.clone());
-        let Some(mut asking) = found.and_then(|of| self.asking.remove(&of)) else { return Vec::new() };
+        let found = self.paused.iter().find(|(_, paused)| paused.missing.contains_key(id)).map(|(of, _)| of.clone());
+        let Some(mut paused) = found.and_then(|of| self.paused.remove(&of)) else { return Vec::new() };
         let Some(result) = message.result else {
             let error = message.error.map_or("{}", RawValue::get);
-            let text = format!(r#"{{"jsonrpc":"2.0","id":{},"error":{error}}}"#, asking.request.client_id);
+            let text = format!(r#"{{"jsonrpc":"2.0","id":{},"error":{error}}}"#, paused.request.client_id);
             return vec![Step::Client(text)];
         };
-        if let Some(key) = asking.missing.remove(id) {
-            asking.answers.insert(key, result.get().to_owned());
+        if let Some(key) = paused.missing.remove(id) {
+            paused.answers.insert(key, result.get().to_owned());
         }
-        if asking.missing.is_empty() {
-            return vec![self.again(asking, ids)];
+        if paused.missing.is_empty() {
+            return vec![self.again(paused, ids)];
         }
-        self.asking.insert(asking.request.client_id.clone(), asking);
+        self.paused.insert(paused.request.client_id.clone(), paused);
         Vec::new()
     }
 
-    fn again(&mut self, asking: Asking, ids: &mut Ids) -> Step {
-        let answers = asking.answers.iter().map(|(key, answer)| format!("{}:{answer}", message::quoted(key)));
+    fn again(&mut self, paused: PausedCall, ids: &mut Ids) -> Step {
+        let answers = paused.answers.iter().map(|(key, answer)| format!("{}:{answer}", message::quoted(key)));
         let answers = format!("{{{}}}", answers.collect::<Vec<_>>().join(","));
-        let request = Open { rounds: asking.request.rounds + 1, ..asking.request };
-        self.send(ids.next(), request, Some(&(answers, asking.state)))
+        let request = InFlightRequest { rounds: paused.request.rounds + 1, ..paused.request };
+        self.send(ids.next(), request, Some(&(answers, paused.state)))
     }
 
     /// Has the server tell of what changes, as a connection was told without asking.
@@ -249,10 +249,10 @@ impl NewServer {
 
     fn cancel(&mut self, message: &Message<'_>) -> Vec<Step> {
         let Some(id) = message.cancelled_id() else { return Vec::new() };
-        self.asking.remove(&id);
-        let found = self.open.iter().find(|(_, open)| open.client_id == id).map(|(known, _)| known.clone());
+        self.paused.remove(&id);
+        let found = self.in_flight.iter().find(|(_, open)| open.client_id == id).map(|(known, _)| known.clone());
         let Some(known) = found else { return Vec::new() };
-        self.open.remove(&known);
+        self.in_flight.remove(&known);
         let params = edit::with(message.params, &[("requestId", &known)]);
         vec![Step::Upstream(message::notification("notifications/cancelled", &params))]
     }

@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// Calls that wait for their client's answers, and subscriptions.
-const MAX_SUSPENDED: usize = 64;
+const MAX_PAUSED: usize = 64;
 const MAX_SUBSCRIPTIONS: usize = 64;
 /// What is kept for all of them together: further requests of the server, and bytes of these, of ids and of answers.
 const MAX_KEPT: usize = 32;
@@ -40,8 +40,8 @@ const CACHEABLE: [&str; 5] =
 pub(super) struct OldServer {
     welcome: Value,
     /// Requests that the server has, oldest first, each with the id that the server knows it by.
-    open: Vec<Open>,
-    suspended: VecDeque<Suspended>,
+    in_flight: Vec<InFlightRequest>,
+    paused: VecDeque<PausedCall>,
     /// Subscriptions: their ids, and what they are for.
     listening: Vec<(String, Value)>,
     /// The least log level that the server was asked for.
@@ -50,7 +50,7 @@ pub(super) struct OldServer {
     shared: bool,
 }
 
-struct Open {
+struct InFlightRequest {
     id: String,
     /// The id that its client waits for.
     client_id: String,
@@ -63,39 +63,39 @@ struct Open {
     session: Option<String>,
 }
 
-impl Open {
+impl InFlightRequest {
     fn may_ask(&self) -> bool {
         MAY_ASK.contains(&self.method.as_str())
     }
 }
 
-struct Suspended {
+struct PausedCall {
     state: String,
-    request: Open,
+    request: InFlightRequest,
     /// Requests of the server by the key that the client answers under.
     questions: BTreeMap<String, String>,
     /// What came since: further requests of the server, and its answer.
-    since: Vec<Question>,
+    since: Vec<MidCallRequest>,
     answer: Option<String>,
 }
 
 /// A request of the server.
-struct Question {
+struct MidCallRequest {
     id: String,
     method: String,
     params: String,
 }
 
-impl Question {
+impl MidCallRequest {
     fn bytes(&self) -> usize {
         self.id.len() + self.method.len() + self.params.len()
     }
 }
 
-impl Suspended {
+impl PausedCall {
     /// The bytes of the server that it keeps.
     fn bytes(&self) -> usize {
-        let since = self.since.iter().map(Question::bytes).sum::<usize>();
+        let since = self.since.iter().map(MidCallRequest::bytes).sum::<usize>();
         let ids = self.questions.values().map(String::len).sum::<usize>();
         since + ids + self.answer.as_ref().map_or(0, String::len)
     }
@@ -120,7 +120,7 @@ impl OldServer {
 
     /// A server that answered the handshake so; `shared` is whether several clients share it.
     pub(super) fn new(welcome: Value, shared: bool) -> Self {
-        Self { welcome, open: Vec::new(), suspended: VecDeque::new(), listening: Vec::new(), level: None, shared }
+        Self { welcome, in_flight: Vec::new(), paused: VecDeque::new(), listening: Vec::new(), level: None, shared }
     }
 
     /// The answer to `server/discover`.
@@ -136,7 +136,7 @@ impl OldServer {
         message::response(id, &result.to_string())
     }
 
-    pub(super) fn client_said(&mut self, text: String, ids: &mut Ids) -> Vec<Step> {
+    pub(super) fn client_message(&mut self, text: String, ids: &mut Ids) -> Vec<Step> {
         let Ok(message) = Message::read(&text) else { return vec![Step::Upstream(text)] };
         let Some(id) = message.request_id().map(str::to_owned) else { return self.told(&message) };
         let meta = edit::meta(message.params).map(edit::value).unwrap_or_default();
@@ -162,7 +162,14 @@ impl OldServer {
         let method = message.method.as_deref().unwrap_or_default().to_owned();
         let (asks, logs) = (asks(&message), level.is_some());
         let session = meta[HALDIR_SESSION].as_str().map(str::to_owned);
-        self.open.push(Open { id: id.clone(), client_id: id.clone(), method: method.clone(), asks, logs, session });
+        self.in_flight.push(InFlightRequest {
+            id: id.clone(),
+            client_id: id.clone(),
+            method: method.clone(),
+            asks,
+            logs,
+            session,
+        });
         let text = match message.params {
             None => message.text(),
             Some(params) => message::request(&id, &method, &without_context(params)),
@@ -180,24 +187,24 @@ impl OldServer {
         }
         let Some(id) = message.cancelled_id() else { return Vec::new() };
         self.listening.retain(|(listening, _)| *listening != id);
-        let Some(at) = self.open.iter().position(|open| open.client_id == id) else { return Vec::new() };
-        let open = self.open.remove(at);
+        let Some(at) = self.in_flight.iter().position(|open| open.client_id == id) else { return Vec::new() };
+        let open = self.in_flight.remove(at);
         let params = edit::with(message.params, &[("requestId", &open.id)]);
         vec![Step::Upstream(message::notification("notifications/cancelled", &params))]
     }
 
-    pub(super) fn upstream_said(&mut self, text: String) -> Vec<Step> {
+    pub(super) fn upstream_message(&mut self, text: String) -> Vec<Step> {
         let Ok(message) = Message::read(&text) else { return Vec::new() };
         if let Some(id) = message.answers() {
             let has_room = self.has_room(text.len());
-            if let Some(suspended) = self.suspended.iter_mut().find(|suspended| suspended.request.id == id) {
+            if let Some(paused) = self.paused.iter_mut().find(|paused| paused.request.id == id) {
                 let too_large = || message::error(Some(id), INTERNAL_ERROR, "the answer is too large to wait");
-                suspended.answer = Some(if has_room { text } else { too_large() });
+                paused.answer = Some(if has_room { text } else { too_large() });
                 return Vec::new();
             }
             // What is not found here was asked by ourselves.
-            let Some(at) = self.open.iter().position(|open| open.id == id) else { return Vec::new() };
-            let open = self.open.remove(at);
+            let Some(at) = self.in_flight.iter().position(|open| open.id == id) else { return Vec::new() };
+            let open = self.in_flight.remove(at);
             return vec![Step::Client(finished(&open, &message))];
         }
         let method = message.method.as_deref().unwrap_or_default();
@@ -207,7 +214,7 @@ impl OldServer {
         if method.ends_with("/list_changed") || method == "notifications/resources/updated" {
             return self.changed(method, &message);
         }
-        let wanted = method != "notifications/message" || self.open.iter().any(|open| open.logs);
+        let wanted = method != "notifications/message" || self.in_flight.iter().any(|open| open.logs);
         if wanted { vec![Step::Client(text)] } else { Vec::new() }
     }
 
@@ -216,7 +223,7 @@ impl OldServer {
         if method == "ping" {
             return vec![Step::Upstream(message::response(id, "{}"))];
         }
-        let question = Question {
+        let question = MidCallRequest {
             id: id.to_owned(),
             method: method.to_owned(),
             params: message.params.map_or("{}", RawValue::get).to_owned(),
@@ -228,17 +235,17 @@ impl OldServer {
             if !self.has_room(id.len()) {
                 return too_many(id);
             }
-            if let Some(at) = self.open.iter().rposition(Open::may_ask) {
-                let request = self.open.remove(at);
-                return self.suspend(request, vec![question]);
+            if let Some(at) = self.in_flight.iter().rposition(InFlightRequest::may_ask) {
+                let request = self.in_flight.remove(at);
+                return self.pause(request, vec![question]);
             }
-            let kept = self.suspended.iter().map(|suspended| suspended.since.len()).sum::<usize>();
+            let kept = self.paused.iter().map(|paused| paused.since.len()).sum::<usize>();
             let has_room = kept < MAX_KEPT && self.has_room(question.bytes());
-            if let Some(suspended) = self.suspended.back_mut() {
+            if let Some(paused) = self.paused.back_mut() {
                 if !has_room {
                     return too_many(id);
                 }
-                suspended.since.push(question);
+                paused.since.push(question);
                 return Vec::new();
             }
         }
@@ -249,8 +256,8 @@ impl OldServer {
     /// Whether all requests that the server may ask in are of one client, as far as that can be told: a question names none
     /// of them, and only their session tells their client.
     fn are_one_clients(&self) -> bool {
-        let suspended = self.suspended.iter().map(|suspended| &suspended.request);
-        let mut all = self.open.iter().filter(|open| open.may_ask()).chain(suspended).map(|open| &open.session);
+        let paused = self.paused.iter().map(|paused| &paused.request);
+        let mut all = self.in_flight.iter().filter(|open| open.may_ask()).chain(paused).map(|open| &open.session);
         let Some(first) = all.next().filter(|_| self.shared) else { return true };
         let mut others = all.peekable();
         others.peek().is_none() || first.is_some() && others.all(|other| other == first)
@@ -258,14 +265,14 @@ impl OldServer {
 
     /// Whether so many bytes may be kept besides.
     fn has_room(&self, bytes: usize) -> bool {
-        self.suspended.iter().map(Suspended::bytes).sum::<usize>() + bytes <= MAX_KEPT_BYTES
+        self.paused.iter().map(PausedCall::bytes).sum::<usize>() + bytes <= MAX_KEPT_BYTES
     }
 
     /// Answers a request with what the server wants to know before it goes on.
-    fn suspend(&mut self, request: Open, asked: Vec<Question>) -> Vec<Step> {
+    fn pause(&mut self, request: InFlightRequest, asked: Vec<MidCallRequest>) -> Vec<Step> {
         let mut steps = Vec::new();
-        if self.suspended.len() >= MAX_SUSPENDED
-            && let Some(oldest) = self.suspended.pop_front()
+        if self.paused.len() >= MAX_PAUSED
+            && let Some(oldest) = self.paused.pop_front()
         {
             // Its client does not come back.
             let refuse =
@@ -274,7 +281,7 @@ impl OldServer {
         }
         // Random: from one state no other can be guessed, and no two calls have the same.
         let Ok(state) = crypto::token::<24>("") else {
-            let refuse = |question: &Question| {
+            let refuse = |question: &MidCallRequest| {
                 Step::Upstream(message::error(Some(&question.id), INTERNAL_ERROR, "the client cannot be asked"))
             };
             steps.extend(asked.iter().map(refuse));
@@ -288,20 +295,20 @@ impl OldServer {
         let result = input_required(shown, &state);
         let questions = asked.into_iter().map(|(key, question)| (key, question.id)).collect();
         steps.push(Step::Client(message::response(&request.client_id, &result)));
-        self.suspended.push_back(Suspended { state, request, questions, since: Vec::new(), answer: None });
+        self.paused.push_back(PausedCall { state, request, questions, since: Vec::new(), answer: None });
         steps
     }
 
     /// A request that is repeated with answers: it goes on where it was.
     fn resume(&mut self, id: String, state: &str, message: &Message<'_>) -> Vec<Step> {
-        let found = self.suspended.iter().position(|suspended| suspended.state == state);
+        let found = self.paused.iter().position(|paused| paused.state == state);
         // The answers belong to what was asked for, and to nothing else.
-        let Some(at) = found.filter(|at| self.suspended[*at].request.asks == asks(message)) else {
+        let Some(at) = found.filter(|at| self.paused[*at].request.asks == asks(message)) else {
             let problem = "requestState: this request is not under way, or asked for something else";
             return vec![Step::Client(message::error(Some(&id), INVALID_PARAMS, problem))];
         };
-        let Some(suspended) = self.suspended.remove(at) else { return Vec::new() };
-        let Suspended { mut request, questions, since, answer, .. } = suspended;
+        let Some(paused) = self.paused.remove(at) else { return Vec::new() };
+        let PausedCall { mut request, questions, since, answer, .. } = paused;
         let answers = message.param(RESPONSES);
         let mut steps: Vec<_> = questions
             .into_iter()
@@ -317,9 +324,9 @@ impl OldServer {
             let answered = Message::read(&answer).map(|answer| Step::Client(finished(&request, &answer)));
             steps.extend(answered);
         } else if since.is_empty() {
-            self.open.push(request);
+            self.in_flight.push(request);
         } else {
-            steps.extend(self.suspend(request, since));
+            steps.extend(self.pause(request, since));
         }
         steps
     }
@@ -383,7 +390,7 @@ fn without_context(params: &RawValue) -> String {
 }
 
 /// The server's answer, as a client of 2026-07-28 has it.
-fn finished(open: &Open, message: &Message<'_>) -> String {
+fn finished(open: &InFlightRequest, message: &Message<'_>) -> String {
     let Some(result) = message.result else {
         let error = message.error.map_or("{}", RawValue::get);
         return format!(r#"{{"jsonrpc":"2.0","id":{},"error":{error}}}"#, open.client_id);

@@ -7,11 +7,11 @@ use super::{Bridge, Step};
 const MODERN: &str = r#"{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientInfo":{"name":"c","version":"1"},"io.modelcontextprotocol/clientCapabilities":{"elicitation":{}}}"#;
 
 fn client(bridge: &mut Bridge, text: &impl ToString) -> Vec<(char, Value)> {
-    shown(bridge.client_said(text.to_string()))
+    shown(bridge.client_message(text.to_string()))
 }
 
 fn upstream(bridge: &mut Bridge, text: &impl ToString) -> Vec<(char, Value)> {
-    shown(bridge.upstream_said(text.to_string()))
+    shown(bridge.upstream_message(text.to_string()))
 }
 
 fn shown(steps: Vec<Step>) -> Vec<(char, Value)> {
@@ -36,11 +36,11 @@ fn answer(id: &Value, result: &Value) -> Value {
 fn what_both_speak_passes_as_it_is() {
     let mut bridge = Bridge::new(true);
     let hello = r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"x":1.00}}"#;
-    assert_eq!(bridge.client_said(hello.to_owned()), [Step::Upstream(hello.to_owned())]);
+    assert_eq!(bridge.client_message(hello.to_owned()), [Step::Upstream(hello.to_owned())]);
     let welcome = r#"{"jsonrpc":"2.0","id":1,"result":{"y":1.00}}"#;
-    assert_eq!(bridge.upstream_said(welcome.to_owned()), [Step::Client(welcome.to_owned())]);
+    assert_eq!(bridge.upstream_message(welcome.to_owned()), [Step::Client(welcome.to_owned())]);
     let any = r#"{"jsonrpc":"2.0",  "id":2,"method":"x"}"#;
-    assert_eq!(bridge.client_said(any.to_owned()), [Step::Upstream(any.to_owned())]);
+    assert_eq!(bridge.client_message(any.to_owned()), [Step::Upstream(any.to_owned())]);
 }
 
 #[test]

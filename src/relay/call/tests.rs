@@ -73,7 +73,7 @@ fn what_haldir_asked_the_client_is_not_for_the_upstream() {
         asked["requestState"]
     ));
     let call = Call::read(Some(&again)).unwrap();
-    assert!(matches!(&call.answered, Some((state, PersonAnswer::Deny(_))) if state.request_id == "apr_1"));
+    assert!(matches!(&call.answered, Some((state, ApprovalReply::Deny(_))) if state.request_id == "apr_1"));
     assert_eq!(
         call.forwarded("1", r#"{"n":1.10}"#),
         r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"a","arguments":{"n":1.10},"requestState":"theirs","inputResponses":{"x":{"n":2.0}}}}"#

@@ -8,12 +8,13 @@ use tokio::time::Instant;
 use super::{
     super::{
         call::Call,
-        govern::{Asked, Decision, Outcome},
+        govern::{CallAttempt, Decision},
     },
     Exchange, LIST_PATIENCE, Pins, Stage, ToolCall, pins,
 };
 use crate::{
     error::Result,
+    operations::proxied::Outcome,
     protocol::message::{self, Message},
 };
 
@@ -49,9 +50,9 @@ impl Exchange {
             return;
         };
         entry.stage = Stage::Deciding;
-        let offered = Some(self.offered.contains(&tool));
+        let is_listed = Some(self.listed_tools.contains(&tool));
         let (session, decided) = (entry.session.clone(), entry.decided.take());
-        let asked = Asked { tool, arguments, session, decided, offered, asks };
+        let asked = CallAttempt { tool, arguments, session, decided, is_listed, asks };
         let (governor, id) = (Arc::clone(&self.governor), id.to_owned());
         self.decisions.spawn(async move {
             let decision = governor.admit(asked).await;
@@ -82,13 +83,13 @@ impl Exchange {
         };
         let Some(entry) = self.calls.get_mut(id).filter(|call| !call.cancelled) else {
             self.calls.remove(id);
-            return admitted.report.send(Outcome::Unsent("the client took the call back before it left".into()));
+            return admitted.report.send(Outcome::unsent("the client took the call back before it left"));
         };
         if !matches!(self.pins, Pins::Known) {
             // The tools have changed since: what was decided on may not be what would be called.
             entry.stage = Stage::Listing;
             let context = Message::read(&entry.text).ok().and_then(|message| pins::context_of(&message));
-            admitted.report.send(Outcome::Unsent("the tools changed before the call left".into()));
+            admitted.report.send(Outcome::unsent("the tools changed before the call left"));
             if matches!(self.pins, Pins::Unknown) {
                 self.ask_for_tools(context).await;
             }
@@ -106,9 +107,10 @@ impl Exchange {
             return tracing::warn!("the upstream answered a call that it did not have yet; the answer was dropped");
         }
         let Some(ToolCall { stage: Stage::Sent(report), cancelled, .. }) = self.calls.remove(id) else { return };
-        let text = report.answer(text, None).await;
+        let Ok(message) = Message::read(&text) else { return };
+        let changed = report.answer(&message, None).await;
         if !cancelled {
-            self.answer(text).await;
+            self.answer(changed.unwrap_or(text)).await;
         }
     }
 }

@@ -4,7 +4,7 @@ use tokio::time::Instant;
 
 use super::{
     super::{
-        elicitation::{self, AskSettings, PersonAnswer, UNDECIDED},
+        elicitation::{self, ApprovalReply, AskSettings, UNDECIDED},
         govern::Decision,
     },
     Exchange, Stage,
@@ -13,7 +13,7 @@ use super::{
 use crate::{
     crypto,
     model::ApprovalId,
-    operations::proxied::{ApprovalQuestion, Held},
+    operations::proxied::{ApprovalQuestion, PendingApproval},
     protocol::message::{self, Message, quoted},
 };
 
@@ -25,7 +25,7 @@ pub(super) struct Dialog {
     /// The id of the question.
     ask: String,
     request_id: ApprovalId,
-    held: Held,
+    held: PendingApproval,
     asking: AskSettings,
     since: Instant,
     /// When the client was last told that the call waits, and how often.
@@ -47,7 +47,7 @@ impl Exchange {
         &mut self,
         id: &str,
         question: &ApprovalQuestion,
-        held: Held,
+        held: PendingApproval,
         asking: AskSettings,
     ) -> Option<Decision> {
         let entry = self.calls.get_mut(id)?;
@@ -56,7 +56,7 @@ impl Exchange {
             return told(held.text());
         }
         if entry.asked {
-            let undecided = read_again(&entry.text, |call| matches!(call.answered, Some((_, PersonAnswer::None))));
+            let undecided = read_again(&entry.text, |call| matches!(call.answered, Some((_, ApprovalReply::None))));
             return told(held.text_after(if undecided == Some(true) { UNDECIDED } else { "" }));
         }
         let message = Message::read(&entry.text).ok()?;
@@ -87,7 +87,7 @@ impl Exchange {
     }
 
     /// The person has answered, or closed the dialog.
-    pub(super) async fn person_answered(&mut self, id: &str, answer: PersonAnswer) {
+    pub(super) async fn person_answered(&mut self, id: &str, answer: ApprovalReply) {
         let until = Instant::now() + self.times.call;
         let Some(call) = self.calls.get_mut(id) else { return };
         let Stage::Asking(waiting) = &call.stage else { return };
@@ -132,7 +132,7 @@ impl Exchange {
         for id in late {
             let Some(Stage::Asking(waiting)) = self.calls.remove(&id).map(|call| call.stage) else { continue };
             self.asks.remove(&waiting.ask);
-            self.take_back(&waiting.ask, "nobody decided in time").await;
+            self.take_back(&waiting.ask, "the time to decide is over").await;
             self.told(&id, waiting.held.text_after(UNDECIDED)).await;
         }
     }

@@ -2,8 +2,9 @@
 
 use tokio::time::Instant;
 
-use super::{super::govern::Outcome, CANCEL_GRACE, Exchange, Stage, ToolCall};
+use super::{CANCEL_GRACE, Exchange, Stage, ToolCall};
 use crate::{
+    operations::proxied::Outcome,
     protocol::{
         code::INTERNAL_ERROR,
         message::{self, Message},
@@ -68,7 +69,7 @@ impl Exchange {
             self.answer(message::error(Some(id), INTERNAL_ERROR, told)).await;
         }
         if let Stage::Sent(call) = call.stage {
-            call.send(Outcome::Unknown(why.into()));
+            call.send(Outcome::unknown(why));
         }
     }
 }

@@ -86,17 +86,17 @@ impl Exchange {
         let page = serde_json::from_str::<ToolPage<'_>>(&result).ok()?;
         let After::All { tools, cut } = self.listing.take(page, MAX_TOOLS) else { return None };
         warn_of_cut(cut, tools.len());
-        let is_new = |tool: &RawValue| govern::tool_name(tool).is_some_and(|name| !self.offered.contains(&name));
+        let is_new = |tool: &RawValue| govern::tool_name(tool).is_some_and(|name| !self.listed_tools.contains(&name));
         (!matches!(self.pins, Pins::Known) || tools.iter().any(|tool| is_new(tool))).then_some(tools)
     }
 
     /// These are the tools that there are.
     pub(super) async fn know(&mut self, tools: Vec<Box<RawValue>>) {
-        let offered = tools.iter().filter_map(|tool| govern::tool_name(tool)).collect();
+        let listed = tools.iter().filter_map(|tool| govern::tool_name(tool)).collect();
         match self.governor.observe(tools).await {
             Ok(()) => {
                 self.pins = Pins::Known;
-                self.offered = offered;
+                self.listed_tools = listed;
                 let waiting = |call: &ToolCall| matches!(call.stage, Stage::Listing);
                 let waiting: Vec<_> =
                     self.calls.iter().filter(|(_, call)| waiting(call)).map(|(id, _)| id.clone()).collect();

@@ -9,7 +9,7 @@ use crate::{
     model::{SecretName, SecretVersion, UnixMicros},
     operations::proxied::MidCallRequests,
     redact::{Audience, Known, Learnt, Secret, Sent},
-    relay::govern::Asked,
+    relay::govern::CallAttempt,
 };
 
 struct Unasked;
@@ -23,7 +23,7 @@ impl Govern for Unasked {
         unreachable!()
     }
 
-    fn admit(&self, _: Asked) -> BoxFuture<'_, Result<Decision>> {
+    fn admit(&self, _: CallAttempt) -> BoxFuture<'_, Result<Decision>> {
         unreachable!()
     }
 

@@ -86,7 +86,7 @@ impl Approval {
 
 /// A call that waits for a person's decision. The same call succeeds once it is approved.
 #[derive(Clone, Debug)]
-pub struct Held {
+pub struct PendingApproval {
     /// The id of the approval request.
     pub request_id: String,
     /// The reason.
@@ -95,7 +95,7 @@ pub struct Held {
 
 /// The response of the person at an agent's client, whom haldir asked by elicitation.
 #[derive(Clone, Debug)]
-pub struct Person {
+pub struct ElicitationResponse {
     /// The approval request.
     pub request_id: ApprovalId,
     /// The name that the client gives itself.

@@ -17,14 +17,14 @@ use super::{Calling, Exchange};
 use crate::{
     error::{Error, Result},
     model::ApprovalId,
-    operations::proxied::{ApprovalQuestion, Held},
+    operations::proxied::{ApprovalQuestion, PendingApproval},
     protocol::{
         code::INTERNAL_ERROR,
         event_stream::message as event,
         header::{EVENT_STREAM, is_kind},
         message::{self, Message, quoted},
     },
-    relay::elicitation::{self, AskSettings, PersonAnswer, UNDECIDED},
+    relay::elicitation::{self, ApprovalReply, AskSettings, UNDECIDED},
     relay::{forwarding::Dialog, govern::Decision},
 };
 
@@ -37,7 +37,7 @@ pub(super) fn begin(
     calling: Calling,
     ask: Dialog,
     question: &ApprovalQuestion,
-    held: Held,
+    held: PendingApproval,
     asking: AskSettings,
 ) -> Result<Response> {
     let (sender, receiver) = mpsc::channel(MAX_WAITING);
@@ -64,7 +64,7 @@ pub(super) fn begin(
 
 struct Waiting {
     request_id: ApprovalId,
-    held: Held,
+    held: PendingApproval,
     until: Instant,
     tell_every: Duration,
 }
@@ -81,12 +81,12 @@ async fn elicit(
     let mut times = 0;
     let answer = loop {
         tokio::select! {
-            answer = &mut ask.answer => break answer.unwrap_or(PersonAnswer::None),
+            answer = &mut ask.answer => break answer.unwrap_or(ApprovalReply::None),
             () = sleep_until(waiting.until) => {
-                let cancel = message::cancelled(&quoted(&ask.id), Some("nobody decided in time"));
+                let cancel = message::cancelled(&quoted(&ask.id), Some("the time to decide is over"));
                 // Fails if the client has left.
                 let _ = sender.send(event(&cancel)).await;
-                break PersonAnswer::None;
+                break ApprovalReply::None;
             }
             // The client has disconnected: the request stays open for a later decision.
             () = sender.closed() => return,

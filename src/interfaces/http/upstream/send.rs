@@ -10,13 +10,13 @@ use super::{Exchange, LISTEN, answer, headers::for_upstream, not_carried_out, re
 use crate::{
     error::{Error, Result},
     interfaces::http::{held_open, keep_alive, respond},
-    operations::Haldir,
+    operations::{Haldir, proxied::Outcome},
     outbound::http_client::UpstreamResponse,
     protocol::{
         code::{INTERNAL_ERROR, INVALID_REQUEST},
         header::{ACCEPT_BOTH, EVENT_STREAM, JSON, LAST_EVENT_ID, METHOD, NAME, SESSION_ID, is_kind},
     },
-    relay::{forwarding::Forwarding, govern::Outcome},
+    relay::forwarding::Forwarding,
     upstream::{
         Failure,
         over_http::{self, PING},
@@ -74,7 +74,7 @@ impl Exchange {
             Err(failed) => {
                 let id = match forwarding.call.take() {
                     Some((id, report)) => {
-                        report.send(Outcome::failed(&failed));
+                        report.send(Outcome::not_answered(&failed));
                         Some(id)
                     }
                     None => forwarding.own.take(),

@@ -19,7 +19,7 @@ use tokio::sync::{mpsc, watch};
 use crate::{
     interfaces::http::{App, held_open, keep_alive},
     model::Credential,
-    operations::Haldir,
+    operations::{Haldir, proxied::Outcome},
     outbound::http_client::UpstreamResponse,
     protocol::{
         code::INTERNAL_ERROR,
@@ -27,10 +27,7 @@ use crate::{
         header::{EVENT_STREAM, is_kind},
         message::{self, Message},
     },
-    relay::{
-        forwarding::Forwarding,
-        govern::{Outcome, changes},
-    },
+    relay::{forwarding::Forwarding, govern::changes},
 };
 
 /// Bytes of an answer that refuses a subscription.
@@ -182,7 +179,7 @@ async fn within<T>(until: Option<Instant>, work: impl Future<Output = T>) -> Opt
 /// No answer will come: the client is told so in its place, and the log as well.
 async fn give_up(mut forwarding: Forwarding, why: &'static str, sender: &mpsc::Sender<Bytes>) {
     let Some((id, report)) = forwarding.call.take() else { return };
-    report.send(Outcome::Unknown(why.into()));
+    report.send(Outcome::unknown(why));
     let event = event_stream::message(&message::error(Some(&id), INTERNAL_ERROR, why));
     // Fails if the client has left, or does not read.
     let _ = tokio::time::timeout(LAST_WORD, sender.send(event)).await;

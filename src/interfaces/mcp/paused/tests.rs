@@ -39,12 +39,12 @@ fn state(result: &str) -> String {
 async fn a_call_whose_client_does_not_come_back_is_taken_back() {
     let room = PausedCalls::default();
     let (running, _said, _end) = call(&room, "{}".to_owned());
-    let taken_back = running.taken_back.clone();
+    let cancelled = running.cancelled.clone();
     let (asked, replied) = question(1);
     let left = room.leave_for(Duration::from_millis(50), running, vec![asked], key());
     let state = state(&left.ok().unwrap());
-    assert!(!taken_back.is_cancelled());
-    tokio::time::timeout(SOON, taken_back.cancelled()).await.unwrap();
+    assert!(!cancelled.is_cancelled());
+    tokio::time::timeout(SOON, cancelled.cancelled()).await.unwrap();
     assert!(tokio::time::timeout(SOON, replied).await.unwrap().is_err(), "nobody has answered");
     assert!(room.find(&state, key()).is_none());
     assert!(room.waiting().is_empty());

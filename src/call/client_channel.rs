@@ -11,9 +11,9 @@ use crate::{
     upstream::{Again, CallEvent},
 };
 
-/// The client of a call, as far as the call can reach it while it lasts.
+/// What a call knows of its client, and how it reaches it while it lasts.
 #[derive(Clone, Debug)]
-pub struct Line {
+pub struct ClientChannel {
     /// Equal for calls of the same client only.
     pub whose: u64,
     /// Whether it wants progress notifications.
@@ -30,7 +30,7 @@ pub struct Line {
     pub to_client: mpsc::Sender<CallEvent>,
 }
 
-impl Line {
+impl ClientChannel {
     /// Whether it takes any mid-call request.
     pub fn can_be_asked(&self) -> bool {
         [ServerRequest::Sampling, ServerRequest::Elicitation, ServerRequest::Roots]

@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::Held;
+use super::PendingApproval;
 use crate::error::Code;
 
-impl Held {
+impl PendingApproval {
     /// The response for a client that cannot wait: sentences for the model, then JSON.
     pub fn text(&self) -> String {
         self.text_after("")
@@ -24,7 +24,7 @@ impl Held {
         json!({"status": status, "request_id": request_id, "reason": reason, "message": self.message()}).to_string()
     }
 
-    /// Parses the output of [`Held::json`] from another haldir.
+    /// Parses the output of [`PendingApproval::json`] from another haldir.
     pub fn from_json(text: &str) -> Option<Self> {
         let facts: Value = serde_json::from_str(text).ok()?;
         let text = |name: &str| facts[name].as_str().map(str::to_owned);
