@@ -296,6 +296,9 @@ impl Exchange {
                 self.requests.insert(id.to_owned(), asking);
                 return self.answer(acknowledgement).await;
             }
+            if let Some(text) = in_response(|| self.outside_calls.get(&*self.governor), &message).await {
+                return self.answer(text).await;
+            }
             let lists = matches!(asking, ClientRequest::ToolList(_));
             let (text, listed) = match asking {
                 ClientRequest::ToolList(cursor) => {
@@ -305,8 +308,7 @@ impl Exchange {
                 }
                 ClientRequest::List => (self.shown(text), None),
                 ClientRequest::Introduction => (changes::promising(&text).unwrap_or(text), None),
-                ClientRequest::Changes => (text, None),
-                ClientRequest::Other => (in_response(|| self.outside_calls.get(&*self.governor), text).await, None),
+                ClientRequest::Changes | ClientRequest::Other => (text, None),
             };
             self.answer(text).await;
             if let Some(tools) = listed {
@@ -322,8 +324,8 @@ impl Exchange {
             // The client's answer to it would look like one to haldir.
             return tracing::warn!("the upstream asked under an id that is haldir's own; the request was dropped");
         }
-        if let Some((kind, _)) = request_in(&message) {
-            return self.asked(kind, &message).await;
+        if let Some((kind, id)) = request_in(&message) {
+            return self.asked(kind, id, &message).await;
         }
         if message.is("notifications/tools/list_changed") {
             self.tools_changed().await;

@@ -10,13 +10,13 @@ use tokio::sync::oneshot;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{
-    elicitation::ApprovalReply,
+    elicitation::{ApprovalReply, MAX_DIALOGS},
     govern::{self, Govern, Redact, Report, changes},
-    mid_call::{self, Forwarded, OutsideCalls},
+    mid_call::{self, OutsideCalls},
 };
 use crate::{
     crypto,
-    operations::proxied::{Outcome, TOO_MANY},
+    operations::proxied::{NotForwarded, Outcome, TOO_MANY},
     protocol::{
         Client,
         code::INTERNAL_ERROR,
@@ -47,8 +47,6 @@ struct OpenWork {
 /// How long a request waits for the client's listening to have begun that came before it.
 const LISTENED_WITHIN: Duration = Duration::from_secs(2);
 
-/// Dialogs before a person at a time: with more, none of them would be read.
-const MAX_ASKS: usize = 4;
 /// What the ids of questions begin with.
 const OWN_ID: &str = "haldir-";
 
@@ -87,7 +85,7 @@ impl SessionState {
         let id = crypto::token::<16>(OWN_ID).ok()?;
         let (sender, answer) = oneshot::channel();
         let mut state = self.state();
-        if state.asks.len() >= MAX_ASKS {
+        if state.asks.len() >= MAX_DIALOGS {
             return None;
         }
         state.asks.insert(id.clone(), sender);
@@ -253,8 +251,8 @@ impl Forwarding {
             None => message,
         };
         let text: &str = renamed.as_deref().unwrap_or(&text);
-        if let Some((kind, _)) = mid_call::request_in(&message) {
-            return self.asked(kind, &message).await;
+        if let Some((kind, id)) = mid_call::request_in(&message) {
+            return self.asked(kind, id, &message).await;
         }
         let Some(id) = message.answers() else {
             if let (Some(until), true) = (&mut self.until, message.is("notifications/progress")) {
@@ -272,42 +270,38 @@ impl Forwarding {
             }
         };
         let Some(report) = report else {
+            let outside = self.open.outside_calls();
+            if let Some(text) = mid_call::in_response(|| outside.get(&*self.governor), &message).await {
+                return Some(text);
+            }
             if self.kind == RequestKind::Introduction {
                 return Some(changes::promising(text).unwrap_or_else(|| text.to_owned()));
             }
             // Whatever was asked for: a list may be answered on another stream than the one that asked.
-            if let Some(shown) = govern::shown_list(&*self.governor, text) {
-                return Some(shown.text);
-            }
-            let outside = self.open.outside_calls();
-            return Some(mid_call::in_response(|| outside.get(&*self.governor), text.to_owned()).await);
+            let shown = govern::shown_list(&*self.governor, text);
+            return Some(shown.map_or_else(|| text.to_owned(), |shown| shown.text));
         };
         Some(report.answer(&message, self.unsure).await.unwrap_or_else(|| text.to_owned()))
     }
 
     /// A request of the upstream to the client, as it is forwarded; or, once it has asked too often, the error that ends the
     /// call.
-    async fn asked(&mut self, kind: ServerRequest, message: &Message<'_>) -> Option<String> {
+    async fn asked(&mut self, kind: ServerRequest, id: &str, message: &Message<'_>) -> Option<String> {
         let requests = match &self.call {
             Some((_, report)) => report.requests(),
             None => self.open.outside_calls().get(&*self.governor),
         };
-        match mid_call::forward(requests.as_deref(), kind, message).await {
-            Forwarded::Request(text) => Some(text),
-            Forwarded::Refused(error) => {
-                (self.to_upstream)(error);
-                None
-            }
-            Forwarded::TooMany(error) => {
-                self.is_over = true;
-                (self.to_upstream)(error);
-                let (id, report) = self.call.take()?;
-                self.open.outside_calls().exhaust(requests);
-                (self.to_upstream)(message::cancelled(&id, Some(TOO_MANY)));
-                report.send(Outcome::unknown(TOO_MANY));
-                Some(message::error(Some(&id), INTERNAL_ERROR, &mid_call::not_answered(TOO_MANY)))
-            }
-        }
+        let refused = match mid_call::forward(requests.as_deref(), kind, message).await {
+            Ok(text) => return Some(text),
+            Err(refused) => refused,
+        };
+        (self.to_upstream)(refused.response(id));
+        self.is_over = matches!(refused, NotForwarded::TooMany);
+        let (call, report) = self.call.take_if(|_| self.is_over)?;
+        self.open.outside_calls().exhaust(requests);
+        (self.to_upstream)(message::cancelled(&call, Some(TOO_MANY)));
+        report.send(Outcome::unknown(TOO_MANY));
+        Some(message::error(Some(&call), INTERNAL_ERROR, &mid_call::not_answered(TOO_MANY)))
     }
 
     /// Whether an answer is still to come that haldir has to see.

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use super::govern::Govern;
 use crate::{
-    operations::proxied::{MidCallRequests, NOT_LOGGED, NotForwarded, TOO_MANY},
+    operations::proxied::{MidCallRequests, NOT_LOGGED, NotForwarded},
     protocol::{
         code::INTERNAL_ERROR,
         message::{self, Message},
@@ -15,34 +15,20 @@ use crate::{
     },
 };
 
-/// What becomes of a mid-call request.
-pub enum Forwarded {
-    /// It goes to the client.
-    Request(String),
-    /// The upstream gets this error.
-    Refused(String),
-    /// The upstream gets this error, and its call ends.
-    TooMany(String),
-}
-
 /// The kind of mid-call request that a message is, and its id.
 pub fn request_in<'m>(message: &'m Message<'_>) -> Option<(ServerRequest, &'m str)> {
     Some((ServerRequest::of(message.method.as_deref()?)?, message.request_id()?))
 }
 
-/// Forwards a request of this kind; without `requests` it is refused, since it could not be logged.
-pub async fn forward(requests: Option<&MidCallRequests>, kind: ServerRequest, message: &Message<'_>) -> Forwarded {
-    let shown = match requests {
-        Some(requests) => requests.forward(kind, message.params.map(ToOwned::to_owned)).await,
-        None => Err(NotForwarded::Refused(INTERNAL_ERROR, NOT_LOGGED)),
-    };
-    match shown {
-        Ok(params) => Forwarded::Request(message.with_params(params.as_deref()).text()),
-        Err(NotForwarded::Refused(code, why)) => Forwarded::Refused(message::error(message.request_id(), code, why)),
-        Err(NotForwarded::TooMany) => {
-            Forwarded::TooMany(message::error(message.request_id(), INTERNAL_ERROR, TOO_MANY))
-        }
-    }
+/// The request of this kind as the client gets it; without `requests` it is refused, since it could not be logged.
+pub async fn forward(
+    requests: Option<&MidCallRequests>,
+    kind: ServerRequest,
+    message: &Message<'_>,
+) -> Result<String, NotForwarded> {
+    let requests = requests.ok_or(NotForwarded::Refused(INTERNAL_ERROR, NOT_LOGGED))?;
+    let params = requests.forward(kind, message.params.map(ToOwned::to_owned)).await?;
+    Ok(message.with_params(params.as_deref()).text())
 }
 
 /// A result in which the upstream asks the client, as the client gets it; `None` if it does not ask. An error is why the
@@ -60,15 +46,16 @@ pub async fn in_result(
     }
 }
 
-/// The response to a request that is no call of a tool, as the client gets it.
-pub async fn in_response(requests: impl FnOnce() -> Option<Arc<MidCallRequests>>, text: String) -> String {
-    let Ok(Message { id: Some(id), result: Some(result), .. }) = Message::read(&text) else { return text };
-    let changed = match in_result(requests, result).await {
+/// The response to another request than a call, if the upstream asks the client in it, as the client gets it.
+pub async fn in_response(
+    requests: impl FnOnce() -> Option<Arc<MidCallRequests>>,
+    message: &Message<'_>,
+) -> Option<String> {
+    match in_result(requests, message.result?).await {
         Ok(None) => None,
-        Ok(Some(result)) => Some(message::response(id.get(), result.get())),
-        Err(why) => Some(message::error(Some(id.get()), INTERNAL_ERROR, &not_answered(why))),
-    };
-    changed.unwrap_or(text)
+        Ok(result) => Some(message.with_result(result.as_deref()).text()),
+        Err(why) => Some(message::error(message.answers(), INTERNAL_ERROR, &not_answered(why))),
+    }
 }
 
 /// The error that a client gets in place of a result.

@@ -261,7 +261,7 @@ fn what_an_upstream_asks_is_named_and_logged() {
         match message["method"].as_str() {
             None if verb == "GET" => Some(said_events(&asked)),
             Some("tools/call") => Some(said_events(&(asked + &event(&answer(&json!({"content": []})))))),
-            Some("prompts/get") => Some(said_json(&answer(&needed).to_string())),
+            Some("prompts/get" | "prompts/list") => Some(said_json(&answer(&needed).to_string())),
             _ => None,
         }
     });
@@ -276,12 +276,14 @@ fn what_an_upstream_asks_is_named_and_logged() {
     // Outside of calls: on the stream that the client listens to, and in the result of another request.
     let heard = messages(&operator.send("GET", "/mcp/up", &[("Accept", "text/event-stream")], ""));
     assert_eq!(heard[0]["params"]["message"], named, "{heard:?}");
-    let prompt = json!({"jsonrpc": "2.0", "id": 6, "method": "prompts/get", "params": {"name": "p"}}).to_string();
-    let told = messages(&operator.send("POST", "/mcp/up", &[BOTH], &prompt)).remove(0);
-    assert_eq!(told["result"]["inputRequests"]["a"]["params"]["message"], named, "{told}");
+    for method in ["prompts/get", "prompts/list"] {
+        let request = json!({"jsonrpc": "2.0", "id": 6, "method": method, "params": {"name": "p"}}).to_string();
+        let told = messages(&operator.send("POST", "/mcp/up", &[BOTH], &request)).remove(0);
+        assert_eq!(told["result"]["inputRequests"]["a"]["params"]["message"], named, "{told}");
+    }
     let asked = entries(&operator, "proxyCall.asked");
     let details = json!({"upstream": "up", "method": "elicitation/create", "passed_on": true});
-    assert_eq!(asked.iter().filter(|entry| entry["details"] == details).count(), 2, "{asked:?}");
+    assert_eq!(asked.iter().filter(|entry| entry["details"] == details).count(), 3, "{asked:?}");
     operator.verified();
 }
 

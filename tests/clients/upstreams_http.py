@@ -1,9 +1,9 @@
 """Servers that other people wrote, as children of `haldir-mcp serve`: upstreams_http.py BINARY PACKAGES NODE
 
 They stand in its config file, and are reached in two ways: at /mcp/{upstream}, where every message must say what the server
-says on standard output by itself, with its text byte for byte, and as `upstream__tool` on /mcp and on standard input and
-output, where lists of tools must be the same but for the names, and results byte for byte, also by the old name
-`upstream.tool`.
+says on standard output by itself, with its text byte for byte but for the server's name in a form; and as `upstream__tool` on
+/mcp and on standard input and output, where lists of tools must be the same but for the names, and results byte for byte, also
+by the old name `upstream.tool`.
 Prints `ok NAME` or `FAILED NAME: what was wrong` for each check.
 """
 
@@ -45,11 +45,12 @@ class Listening(Http):
 
 def transparent(label, server, url, questions):
     """/mcp/{upstream} against the server alone."""
-    direct, behind = Lines([NODE, *server]), Listening(url)
-    run_check(f"{label}: the handshake", lambda: same(direct.begin(), behind.begin()))
+    direct, behind, name = Lines([NODE, *server]), Listening(url), url.rsplit("/", 1)[1]
+    run_check(f"{label}: the handshake", lambda: same(direct.begin(), behind.begin(), name))
     for method, params in questions:
         what = (params or {}).get("name") or (params or {}).get("uri") or ""
-        run_check(f"{label}: {method} {what}".strip(), lambda: same(direct.ask(method, params), behind.ask(method, params)))  # noqa: B023
+        ask = lambda server: server.ask(method, params)  # noqa: B023, E731
+        run_check(f"{label}: {method} {what}".strip(), lambda: same(ask(direct), ask(behind), name))
     direct.end()
 
 

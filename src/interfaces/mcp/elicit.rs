@@ -23,11 +23,10 @@ use crate::{
         proxied::{self, ApprovalQuestion, CallClient},
     },
     protocol::Client,
-    relay::elicitation::{self, ApprovalReply, ApprovalState, AskSettings, ElicitedDecision, UNDECIDED, WAITS, step},
+    relay::elicitation::{
+        self, ApprovalReply, ApprovalState, AskSettings, ElicitedDecision, MAX_DIALOGS, UNDECIDED, WAITS, step,
+    },
 };
-
-/// Dialogs before a person at a time: with more, none of them would be read.
-const MAX_ASKS: usize = 4;
 
 /// Asks the person at one connection.
 pub struct Elicitor {
@@ -37,7 +36,7 @@ pub struct Elicitor {
 
 impl Default for Elicitor {
     fn default() -> Self {
-        Self { asking: AskSettings::default(), places: Semaphore::new(MAX_ASKS) }
+        Self { asking: AskSettings::default(), places: Semaphore::new(MAX_DIALOGS) }
     }
 }
 

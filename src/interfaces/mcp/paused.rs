@@ -6,7 +6,7 @@ use std::{
     collections::{BTreeMap, HashMap},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
@@ -14,7 +14,7 @@ use std::{
 use rmcp::model::InputResponses;
 use serde_json::value::RawValue;
 use tokio::{
-    sync::{mpsc, oneshot},
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
     task::JoinHandle,
 };
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -45,11 +45,17 @@ const TOO_MANY: &str = "too much waits for clients' answers already";
 #[derive(Clone, Default)]
 pub struct PausedCalls(Arc<Room>);
 
-#[derive(Default)]
 struct Room {
     // A std mutex: held to look or to write, never across a wait.
     waiting: Mutex<HashMap<String, PausedCall>>,
-    kept: Arc<AtomicUsize>,
+    /// A permit for each byte that may wait.
+    kept: Arc<Semaphore>,
+}
+
+impl Default for Room {
+    fn default() -> Self {
+        Self { waiting: Mutex::default(), kept: Arc::new(Semaphore::new(MAX_KEPT_BYTES)) }
+    }
 }
 
 /// What a repeated call must have in common with the paused one: its caller, session, tool and arguments.
@@ -87,7 +93,7 @@ pub struct RunningCall {
     /// What its upstream says.
     pub said: mpsc::Receiver<CallEvent>,
     /// Requests that came while the client was away.
-    asked: Vec<(MidCallRequest, ReservedBytes)>,
+    asked: Vec<(MidCallRequest, OwnedSemaphorePermit)>,
     attended: Arc<AtomicBool>,
 }
 
@@ -95,24 +101,12 @@ pub struct RunningCall {
 pub struct Finished {
     /// The result, as JSON.
     pub result: Result<Box<RawValue>>,
-    _kept: Option<ReservedBytes>,
+    _kept: Option<OwnedSemaphorePermit>,
 }
 
-/// So many bytes, while they wait.
-struct ReservedBytes(Arc<AtomicUsize>, usize);
-
-impl ReservedBytes {
-    fn new(all: &Arc<AtomicUsize>, bytes: usize) -> Option<Self> {
-        let more = |now: usize| now.checked_add(bytes).filter(|all| *all <= MAX_KEPT_BYTES);
-        all.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).ok()?;
-        Some(Self(Arc::clone(all), bytes))
-    }
-}
-
-impl Drop for ReservedBytes {
-    fn drop(&mut self) {
-        self.0.fetch_sub(self.1, Ordering::AcqRel);
-    }
+/// So many of the bytes that may wait, until this is dropped; `None` if there are not so many.
+fn reserved(kept: &Arc<Semaphore>, bytes: usize) -> Option<OwnedSemaphorePermit> {
+    Arc::clone(kept).try_acquire_many_owned(u32::try_from(bytes).ok()?).ok()
 }
 
 impl PausedCalls {
@@ -136,7 +130,7 @@ impl PausedCalls {
             if is_attended.load(Ordering::Acquire) {
                 return Finished { result, _kept: None };
             }
-            match ReservedBytes::new(&kept, bytes) {
+            match reserved(&kept, bytes) {
                 Some(kept) => Finished { result, _kept: Some(kept) },
                 None => Finished { result: Err(too_large()), _kept: None },
             }
@@ -217,7 +211,7 @@ impl PausedCalls {
                 // Progress is out of date when the client is back.
                 Some(said) = call.said.recv() => if let CallEvent::Request(question) = said {
                     let bytes = question.params.as_deref().map_or(0, |params| params.get().len());
-                    match ReservedBytes::new(&self.0.kept, bytes) {
+                    match reserved(&self.0.kept, bytes) {
                         Some(kept) => call.asked.push((question, kept)),
                         None => question.answer(Err((INTERNAL_ERROR, TOO_MANY.to_owned()))),
                     }

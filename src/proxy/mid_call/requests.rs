@@ -15,6 +15,7 @@ use crate::{
     protocol::{
         code::{INTERNAL_ERROR, INVALID_PARAMS},
         json::Members,
+        message,
         request::{InputRequired, REQUESTS, ServerRequest},
     },
     proxy::{question::INPUT, record},
@@ -43,6 +44,17 @@ pub enum NotForwarded {
     Refused(i32, &'static str),
     /// It is one more than allowed: the upstream gets an error, and the call ends.
     TooMany,
+}
+
+impl NotForwarded {
+    /// The response to the request of this id.
+    pub fn response(&self, id: &str) -> String {
+        let (code, why) = match self {
+            Self::Refused(code, why) => (*code, *why),
+            Self::TooMany => (INTERNAL_ERROR, TOO_MANY),
+        };
+        message::error(Some(id), code, why)
+    }
 }
 
 impl MidCallRequests {

@@ -19,8 +19,7 @@ use crate::protocol::{
 
 /// How often a request is made again with answers.
 const MAX_ROUNDS: usize = 10;
-/// What a server may ask at a time, and resources that a client follows.
-const MAX_QUESTIONS: usize = 32;
+/// Resources that a client follows.
 const MAX_RESOURCES: usize = 256;
 /// What results of 2026-07-28 say beside what was asked for.
 const NEW: [&str; 3] = [RESULT_TYPE, "ttlMs", "cacheScope"];
@@ -181,7 +180,7 @@ impl NewServer {
         let asked: BTreeMap<String, &RawValue> =
             asked.and_then(|asked| serde_json::from_str(asked.get()).ok()).unwrap_or_default();
         let state = edit::member(message.result, STATE).map(|state| state.get().to_owned());
-        if request.rounds >= MAX_ROUNDS || asked.len() > MAX_QUESTIONS {
+        if request.rounds >= MAX_ROUNDS {
             let problem = "the server asks too much before it answers";
             return vec![Step::Client(message::error(Some(&request.client_id), INTERNAL_ERROR, problem))];
         }

@@ -4,7 +4,7 @@ use tokio::time::Instant;
 
 use super::{
     super::{
-        elicitation::{self, ApprovalReply, AskSettings, UNDECIDED},
+        elicitation::{self, ApprovalReply, AskSettings, MAX_DIALOGS, UNDECIDED},
         govern::Decision,
     },
     Exchange, Stage,
@@ -16,9 +16,6 @@ use crate::{
     operations::proxied::{ApprovalQuestion, PendingApproval},
     protocol::message::{self, Message, quoted},
 };
-
-/// Dialogs before a person at a time: with more, none of them would be read.
-const MAX_ASKS: usize = 4;
 
 /// A call that waits for a person.
 pub(super) struct Dialog {
@@ -38,7 +35,7 @@ impl Exchange {
         let Some(call) = self.calls.get(id).filter(|call| !call.asked && !call.cancelled) else { return false };
         match Message::read(&call.text) {
             Ok(message) if message.is_modern() => message.speaker().can_ask,
-            _ => self.client.can_ask && self.asks.len() < MAX_ASKS,
+            _ => self.client.can_ask && self.asks.len() < MAX_DIALOGS,
         }
     }
 
@@ -67,7 +64,7 @@ impl Exchange {
             self.answer(message::response(id, &result)).await;
             return None;
         }
-        let ask = crypto::token::<16>("haldir-").ok().filter(|_| self.client.can_ask && self.asks.len() < MAX_ASKS);
+        let ask = crypto::token::<16>("haldir-").ok().filter(|_| self.client.can_ask && self.asks.len() < MAX_DIALOGS);
         let Some(ask) = ask else { return told(held.text()) };
         entry.asked = true;
         let request_id = question.request_id.clone();

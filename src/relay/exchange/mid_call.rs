@@ -1,11 +1,8 @@
 //! Mid-call requests of the upstream.
 
-use super::{
-    super::mid_call::{self, Forwarded},
-    Exchange, Stage,
-};
+use super::{super::mid_call, Exchange, Stage};
 use crate::{
-    operations::proxied::TOO_MANY,
+    operations::proxied::{NotForwarded, TOO_MANY},
     protocol::{
         message::{self, Message},
         request::ServerRequest,
@@ -14,7 +11,7 @@ use crate::{
 
 impl Exchange {
     /// Forwards a request to the client. It names no call: it counts as one of the newest call that the upstream has.
-    pub(super) async fn asked(&mut self, kind: ServerRequest, message: &Message<'_>) {
+    pub(super) async fn asked(&mut self, kind: ServerRequest, id: &str, message: &Message<'_>) {
         let sent = self.calls.iter().filter_map(|(id, call)| match &call.stage {
             Stage::Sent(report) => Some((call.since, id, report)),
             _ => None,
@@ -24,21 +21,16 @@ impl Exchange {
             Some((_, requests)) => requests.clone(),
             None => self.outside_calls.get(&*self.governor),
         };
-        match mid_call::forward(requests.as_deref(), kind, message).await {
-            Forwarded::Request(text) => self.answer(text).await,
-            Forwarded::Refused(error) => self.refuse_upstream(error),
-            Forwarded::TooMany(error) => {
-                self.refuse_upstream(error);
-                let Some((id, requests)) = newest else { return };
-                self.outside_calls.exhaust(requests);
-                self.pass_on(message::cancelled(&id, Some(TOO_MANY))).await;
-                self.give_up(&id, TOO_MANY, &mid_call::not_answered(TOO_MANY)).await;
-            }
+        let refused = match mid_call::forward(requests.as_deref(), kind, message).await {
+            Ok(text) => return self.answer(text).await,
+            Err(refused) => refused,
+        };
+        // Fails if the upstream takes nothing: one that floods the relay must not stop it.
+        let _ = self.to_upstream.try_send(refused.response(id).into());
+        if let (NotForwarded::TooMany, Some((call, requests))) = (refused, newest) {
+            self.outside_calls.exhaust(requests);
+            self.pass_on(message::cancelled(&call, Some(TOO_MANY))).await;
+            self.give_up(&call, TOO_MANY, &mid_call::not_answered(TOO_MANY)).await;
         }
-    }
-
-    /// Sends an error to the upstream, unless that takes nothing: one that floods the relay must not stop it.
-    fn refuse_upstream(&self, error: String) {
-        let _ = self.to_upstream.try_send(error.into());
     }
 }
