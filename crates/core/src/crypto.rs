@@ -9,6 +9,7 @@ mod note;
 mod proof;
 mod random;
 mod signing;
+mod tile;
 
 pub use hash::{Sha256, digest, hmac_sha256, mac, same};
 pub use key::{Key, KeyError};
@@ -17,3 +18,4 @@ pub use note::{Checkpoint, MAX_NOTE_BYTES, Note, TrustedKey, Verifier};
 pub use proof::{Nodes, consistency, inclusion, root, verify_consistency, verify_inclusion};
 pub use random::{fill, name, nonce, token, token_at};
 pub use signing::{PublicKey, Signature, SigningKey};
+pub use tile::{TILE_HASHES, TILE_HEIGHT, TilePath};

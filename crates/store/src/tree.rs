@@ -3,12 +3,8 @@
 //! Level 0 has the hash of every leaf; level L has the root of every complete subtree of 256^L leaves. Whatever else
 //! a proof needs is computed from these.
 
+pub use crate::crypto::{TILE_HASHES, TILE_HEIGHT};
 use crate::{crypto::Hash, error::Result, model::TenantId};
-
-/// Hashes in a full tile.
-pub const TILE_HASHES: i64 = 256;
-/// Leaves under a tile's hash, one level up: 2^8.
-pub const TILE_HEIGHT: u32 = 8;
 
 /// One hash of a tile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
