@@ -1,3 +1,5 @@
+use proptest::{collection::vec, prelude::*, sample::select};
+
 use super::{
     super::document::{Node, Value},
     *,
@@ -164,4 +166,63 @@ fn servers_whose_names_come_out_alike_get_names_of_their_own() {
     assert_eq!(name("Files"), "files");
     assert!(name("files").starts_with("files-") && name("Файлы").starts_with("server-"), "{new}");
     assert_eq!(name("FILES"), "files", "the same program under two spellings is one upstream");
+}
+
+/// What clients' files are made of in each format, so that many texts can nearly be read.
+const PIECES: &str = "{¦}¦[¦]¦:¦,¦ ¦\n¦\n  ¦\n    - ¦- ¦\"¦'¦#¦// ¦/* ¦*/¦|\n¦>¦&a ¦*a¦<<: ¦!!str ¦---\n¦=¦ = ¦.¦\r\n¦\t¦\u{feff}¦\
+                      \u{85}¦mcpServers¦\"mcpServers\": ¦mcpServers:\n¦[mcp_servers.a]\n¦[[mcp_servers]]\n¦extensions:\n¦\"mcp\": ¦\
+                      \"a\": ¦a: ¦  name: b\n¦command¦\"command\": \"x\"¦command: x\n¦command = \"x\"\n¦cmd: ¦\"args\": [\"y\"]¦\
+                      args: [y]\n¦args:\n¦args = ['y']\n¦\"transport\": ¦\"path\": ¦é¦\u{1f600}¦\\¦\\ud800¦1e5¦null";
+
+fn formats() -> impl Strategy<Value = Format> {
+    select(vec![Format::Json, Format::Toml, Format::Yaml])
+}
+
+/// Every value stands within the one that holds it, and begins and ends between characters.
+fn check_places(text: &str, node: &Node) {
+    assert!(text.get(node.span.clone()).is_some(), "{:?} is no place of {text:?}", node.span);
+    node.members()
+        .iter()
+        .map(|(_, inner)| inner)
+        .chain(node.items().unwrap_or_default())
+        .for_each(|inner| check_places(text, inner));
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_read_or_refused_and_edits_stand_in_it(
+        text in prop_oneof![any::<String>(), vec(select(PIECES.split('¦').collect::<Vec<_>>()), 0..30).prop_map(|pieces| pieces.concat())], format in formats(),
+    ) {
+        if let Ok(node) = format.parse(&text) {
+            check_places(&text, &node);
+        }
+        let wrapping = Wrapping { program: "/bin/haldir-mcp", options: OPTIONS, only: &[] };
+        for change in [wrap(&text, format, &wrapping), unwrap(&text, format, &[])].into_iter().flatten() {
+            let _ = (change.apply(&text), change.diff(&text));
+        }
+    }
+
+    #[test]
+    fn any_servers_are_wrapped_and_unwrapped(
+        servers in vec(("[a-zA-Z0-9 _.é-]{1,8}", any::<String>(), vec(any::<String>(), 0..4)), 1..4), format in formats(), is_pretty: bool,
+    ) {
+        let list: serde_json::Map<_, _> = servers
+            .into_iter()
+            .map(|(name, command, args)| (name, serde_json::json!({"command": command, "args": args})))
+            .collect();
+        let document = serde_json::json!({"mcp_servers": list});
+        let text = match format {
+            Format::Toml => toml::to_string(&document).unwrap(),
+            _ if is_pretty => serde_json::to_string_pretty(&document).unwrap(),
+            _ => document.to_string(),
+        };
+        // YAML reads most JSON, but for some characters.
+        let Ok(read) = format.parse(&text) else { return Ok(()) };
+        let wrapping = Wrapping { program: "/bin/haldir-mcp", options: OPTIONS, only: &[] };
+        let change = wrap(&text, format, &wrapping).unwrap();
+        let new = change.apply(&text);
+        prop_assert!(wrap(&new, format, &wrapping).unwrap().edits.is_empty(), "wrapped twice: {}", new);
+        let back = unwrap(&new, format, &[]).unwrap().apply(&new);
+        prop_assert_eq!(shape(&format.parse(&back).unwrap()), shape(&read), "{}", back);
+    }
 }

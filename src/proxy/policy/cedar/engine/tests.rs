@@ -1,5 +1,7 @@
 //! Policy sets asked about calls, without a store.
 
+mod any_input;
+
 use std::{cell::Cell, collections::BTreeMap, thread};
 
 use cedar_policy::{Entities, Request};
