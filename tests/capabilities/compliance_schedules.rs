@@ -120,7 +120,7 @@ fn every_missed_period_is_made_up_for_once_with_several_processes() {
     assert_eq!((&body["source"], &body["schedule_id"]), (&json!("haldir"), &schedule["schedule_id"]));
     // The pack within it holds by itself.
     let key = TrustedKey::parse(body["pack"]["signatures"]["public_key"].as_str().unwrap()).unwrap();
-    let pack = evidence::verify(&body["pack"].to_string(), &[key.key()]).unwrap();
+    let pack = evidence::verify(body["pack"].to_string(), &[key]).unwrap();
     assert!(pack.signatures.period_closed);
     // Whatever would come twice comes before the packs of another schedule: a process looks at all of them in turn, and
     // sends their packs in that order.

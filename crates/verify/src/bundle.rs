@@ -9,7 +9,7 @@ mod check;
 
 use std::io::BufRead;
 
-use check::{Check, Judged, judge};
+use check::{Check, Judged, Keys, judge};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -58,7 +58,9 @@ pub struct EntryLine<'a> {
     pub salt: Option<std::borrow::Cow<'a, str>>,
 }
 
-/// An entry whose texts were erased. Its leaf makes the tree, and its hash the chain: neither can be changed unnoticed.
+/// An entry whose texts were erased. Its leaf is in the tree, so no other entry can stand in its place. Its hash links the entries on
+/// both sides of it. Nothing that is hashed contains its id, its time, or a hash between two erased entries: they are claims, of which
+/// the time must lie between those of the neighbours.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[allow(missing_docs)]
@@ -98,7 +100,7 @@ pub struct HeadLine {
 }
 
 /// What the check of a bundle found.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 pub struct BundleReport {
     /// Whether the bundle is the whole log that its checkpoint stands for, unaltered.
     pub verified: bool,
@@ -108,10 +110,12 @@ pub struct BundleReport {
     pub details_checked: u64,
     /// Details that are not in the bundle: erased by retention, or left out.
     pub details_erased: u64,
-    /// Entries whose texts were erased: they are in their places, and nothing says what they were.
+    /// Entries whose texts were erased: they are in their places, and nothing says what they were. Their ids and times are claims.
     pub entries_erased: u64,
     /// Heads, signed on the way, that the entries were found to agree with.
     pub heads_checked: u64,
+    /// Those of them that are signed with a key that was given; of the others the time of signing is a claim.
+    pub heads_trusted: u64,
     /// The log's name.
     pub origin: String,
     /// Entries that the checkpoint stands for.
@@ -143,7 +147,8 @@ pub struct BadLine {
 }
 
 /// Checks a bundle. `trusted` are keys that the reader knows from elsewhere; `progress` is told how many entries were
-/// checked, of how many.
+/// checked, of how many. A bundle that cannot be read as one, or that no given key has signed, is reported as not verified; an
+/// error is about reading the file.
 pub fn verify(
     mut input: impl BufRead,
     trusted: &[TrustedKey],
@@ -152,8 +157,19 @@ pub fn verify(
 ) -> Result<BundleReport> {
     let mut first = Vec::new();
     read_line(&mut input, &mut first)?;
-    let (opening, checkpoint, verifier, key_is_trusted) = open(&first, trusted)?;
-    let keys: Vec<PublicKey> = opening.keys.iter().flat_map(|key| Verifier::parse(key)).map(|key| key.key()).collect();
+    let (opening, checkpoint, verifier, key_is_trusted) = match open(&first, trusted) {
+        Ok(opened) => opened,
+        Err(problem) => {
+            let message = format!("line 1: {problem}");
+            let first_bad = Some(BadLine { line: 1, seq: None, entry_id: None, problem });
+            return Ok(BundleReport { message, first_bad, ..BundleReport::default() });
+        }
+    };
+    let of_log = |keys: Vec<Verifier>| -> Vec<PublicKey> {
+        keys.iter().filter(|key| key.name() == checkpoint.origin).map(Verifier::key).collect()
+    };
+    let given = of_log(trusted.iter().map(|key| key.of_log(&checkpoint.origin)).collect());
+    let keys = Keys { own: of_log(own_keys(&opening)), given };
     let mut check = Check::new(checkpoint.size, opening.haldir_bundle >= VERSION_WITH_ERASED);
     let mut next = || {
         let mut block = Vec::with_capacity(BLOCK_BYTES + BLOCK_BYTES / 4);
@@ -170,14 +186,15 @@ pub fn verify(
         Ok(go_on)
     })?;
     check.end(&checkpoint);
-    let missing = missing(check.erased, check.details.1);
+    let unproven = unproven(&check, key_is_trusted);
     let message = match &check.bad {
         None if key_is_trusted => {
-            format!("all {} entries are those that the checkpoint stands for{missing}", checkpoint.size)
+            format!("all {} entries are those that the checkpoint stands for{unproven}", checkpoint.size)
         }
         None => format!(
-            "all {} entries are those that the checkpoint stands for{missing}; its key came with the bundle: compare {} with what \
-             you know of this log, or give it with --key",
+            "all {} entries are those that the checkpoint stands for{unproven}; its key came with the bundle, so the signatures \
+             show that the file agrees with itself, not where it comes from: compare {} with what you know of this log, or give it \
+             with --key",
             checkpoint.size,
             verifier.key().id()
         ),
@@ -192,7 +209,8 @@ pub fn verify(
         details_checked: check.details.0,
         details_erased: check.details.1,
         entries_erased: check.erased,
-        heads_checked: check.heads,
+        heads_checked: check.heads.0,
+        heads_trusted: check.heads.1,
         origin: checkpoint.origin,
         tree_size: checkpoint.size,
         root_hash: hex(&checkpoint.root),
@@ -205,22 +223,32 @@ pub fn verify(
 
 /// What a verified bundle does not show. A bundle can be made with fewer texts than the log has: whether they were erased there, the log's
 /// own entries about erasures say.
-fn missing(entries: u64, details: u64) -> String {
-    match (entries, details) {
+fn unproven(check: &Check, key_is_trusted: bool) -> String {
+    let texts = match (check.erased, check.details.1) {
         (0, 0) => String::new(),
-        (entries, 0) => format!("; the texts of {entries} of them are not in it"),
-        (0, details) => format!("; the details of {details} of them are not in it"),
-        (entries, details) => {
-            format!("; the texts of {entries} of them, and the details of {details} others, are not in it")
+        (entries, 0) => {
+            format!("; the texts of {entries} of them are not in it, and their ids and times are not proven")
         }
+        (0, details) => format!("; the details of {details} of them are not in it"),
+        (entries, details) => format!(
+            "; the texts of {entries} of them, and the details of {details} others, are not in it; ids and times of the former are \
+             not proven"
+        ),
+    };
+    let (heads, trusted) = check.heads;
+    if !key_is_trusted || trusted == heads {
+        return texts;
     }
+    format!("{texts}; {} of {heads} recorded heads are signed with keys that were not given", heads - trusted)
 }
 
-fn no_bundle(what: &str) -> Error {
-    Error::new(Code::InvalidArgument, format!("this is no bundle that can be checked: {what}"))
+fn own_keys(opening: &Opening) -> Vec<Verifier> {
+    opening.keys.iter().flat_map(|key| Verifier::parse(key)).collect()
 }
 
-fn open(first: &[u8], trusted: &[TrustedKey]) -> Result<(Opening, Checkpoint, Verifier, bool)> {
+/// Reads the first line, and finds the key that signed its checkpoint.
+fn open(first: &[u8], trusted: &[TrustedKey]) -> Result<(Opening, Checkpoint, Verifier, bool), String> {
+    let no_bundle = |what: &str| format!("this is no bundle that can be checked: {what}");
     let opening: Opening = serde_json::from_slice(first).map_err(|error| no_bundle(&error.to_string()))?;
     if !(VERSION..=VERSION_WITH_ERASED).contains(&opening.haldir_bundle) {
         let message =
@@ -232,27 +260,29 @@ fn open(first: &[u8], trusted: &[TrustedKey]) -> Result<(Opening, Checkpoint, Ve
     if checkpoint.origin != opening.origin {
         return Err(no_bundle("its checkpoint is another log's"));
     }
-    let own: Vec<Verifier> = opening.keys.iter().flat_map(|key| Verifier::parse(key)).collect();
-    let signer = |keys: &[Verifier]| {
-        keys.iter().find(|key| key.name() == checkpoint.origin && key.verify(&note) == Some(0)).cloned()
+    let signer = |keys: Vec<Verifier>| {
+        keys.into_iter().find(|key| key.name() == checkpoint.origin && key.verify(&note) == Some(0))
     };
-    let known: Vec<Verifier> = trusted.iter().map(|key| key.of_log(&checkpoint.origin)).collect();
-    if let Some(key) = signer(&known) {
+    if let Some(key) = signer(trusted.iter().map(|key| key.of_log(&checkpoint.origin)).collect()) {
         return Ok((opening, checkpoint, key, true));
     }
     if !trusted.is_empty() {
-        return Err(no_bundle("its checkpoint is not signed by a key that was given"));
+        return Err("the checkpoint is not signed by a key that was given".to_owned());
     }
-    let key = signer(&own).ok_or_else(|| no_bundle("its checkpoint is not signed by any of its keys"))?;
+    let key = signer(own_keys(&opening)).ok_or_else(|| no_bundle("its checkpoint is not signed by any of its keys"))?;
     Ok((opening, checkpoint, key, false))
+}
+
+fn unreadable(what: &str) -> Error {
+    Error::new(Code::InvalidArgument, format!("the bundle cannot be read: {what}"))
 }
 
 /// Reads a line of bounded length, with its end, behind what `block` holds; `false` at the end.
 fn read_line(input: &mut impl BufRead, block: &mut Vec<u8>) -> Result<bool> {
     let mut limited = std::io::Read::take(&mut *input, MAX_LINE_BYTES as u64);
-    let read = limited.read_until(b'\n', block).map_err(|error| no_bundle(&error.to_string()))?;
+    let read = limited.read_until(b'\n', block).map_err(|error| unreadable(&error.to_string()))?;
     if read >= MAX_LINE_BYTES {
-        return Err(no_bundle("a line is too long"));
+        return Err(unreadable("a line is too long"));
     }
     Ok(read > 0)
 }

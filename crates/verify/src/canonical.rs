@@ -4,7 +4,9 @@
 //! enter by a salted digest, so that they can be erased and every proof still holds. Every stored field is in
 //! here or is compared with what is: nothing in a row can be altered unnoticed.
 
-use serde::Serialize;
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
 
 pub use crate::hex::hex;
 use crate::{
@@ -26,21 +28,21 @@ pub fn bytes(tenant: &TenantId, entry: &Entry) -> Vec<u8> {
 pub fn write(tenant: &TenantId, entry: &EntryView<'_>, out: &mut Vec<u8>) {
     out.clear();
     let form = Form {
-        action: entry.action,
-        actor: entry.actor,
-        agent_id: entry.agent_id,
+        action: entry.action.into(),
+        actor: entry.actor.into(),
+        agent_id: entry.agent_id.into(),
         at: entry.at.0,
-        cost: entry.cost.to_string(),
-        details: entry.details_digest.map(|digest| hex(digest)),
-        entry_id: entry.id,
-        flag_reason: entry.flag_reason,
+        cost: entry.cost.to_string().into(),
+        details: entry.details_digest.map(|digest| hex(digest).into()),
+        entry_id: entry.id.into(),
+        flag_reason: entry.flag_reason.into(),
         flagged: entry.flagged,
-        kind: entry.kind.word(),
-        prev_hash: hex(entry.prev_hash),
+        kind: entry.kind.word().into(),
+        prev_hash: hex(entry.prev_hash).into(),
         seq: entry.seq,
-        session_id: entry.session_id,
-        tenant: tenant.as_str(),
-        tool: entry.tool,
+        session_id: entry.session_id.into(),
+        tenant: tenant.as_str().into(),
+        tool: entry.tool.into(),
         v: VERSION,
     };
     // Neither a Vec nor this type can fail; without its bytes an entry matches no hash.
@@ -54,24 +56,48 @@ const VERSION: u8 = 1;
 
 /// The members in the order of RFC 8785, which sorts them by their UTF-16 code units. Numbers are integers below 2^53; amounts are
 /// text, since a double cannot hold them. `serde_json` escapes strings as section 3.2.2.2 asks.
-#[derive(Serialize)]
-struct Form<'a> {
-    action: &'a str,
-    actor: &'a str,
-    agent_id: &'a str,
-    at: i64,
-    cost: String,
-    details: Option<String>,
-    entry_id: &'a str,
-    flag_reason: &'a str,
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Form<'a> {
+    #[serde(borrow)]
+    action: Cow<'a, str>,
+    #[serde(borrow)]
+    actor: Cow<'a, str>,
+    #[serde(borrow)]
+    agent_id: Cow<'a, str>,
+    pub at: i64,
+    #[serde(borrow)]
+    cost: Cow<'a, str>,
+    pub details: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    pub entry_id: Cow<'a, str>,
+    #[serde(borrow)]
+    flag_reason: Cow<'a, str>,
     flagged: bool,
-    kind: &'a str,
-    prev_hash: String,
-    seq: i64,
-    session_id: &'a str,
-    tenant: &'a str,
-    tool: &'a str,
+    #[serde(borrow)]
+    kind: Cow<'a, str>,
+    #[serde(borrow)]
+    pub prev_hash: Cow<'a, str>,
+    pub seq: i64,
+    #[serde(borrow)]
+    session_id: Cow<'a, str>,
+    #[serde(borrow)]
+    pub tenant: Cow<'a, str>,
+    #[serde(borrow)]
+    tool: Cow<'a, str>,
     v: u8,
+}
+
+/// Reads canonical bytes. Only bytes as [`write`] makes them are accepted: another reader could take a repeated member for another
+/// entry, although the hash is right.
+pub(crate) fn read(text: &str) -> Result<Form<'_>, String> {
+    let form: Form<'_> = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    if form.v != VERSION {
+        return Err(format!("the form of the entry has version {}, this haldir reads {VERSION}", form.v));
+    }
+    let mut again = Vec::with_capacity(text.len());
+    let is_canonical = serde_json::to_writer(&mut again, &form).is_ok() && again == text.as_bytes();
+    if is_canonical { Ok(form) } else { Err("the bytes of the entry are not in canonical form".to_owned()) }
 }
 
 /// The hash that the next entry will name.

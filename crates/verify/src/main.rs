@@ -10,22 +10,23 @@ use std::{
 };
 
 use clap::{Args, Parser};
-use haldir_core::crypto::{PublicKey, TrustedKey};
+use haldir_core::crypto::TrustedKey;
 use haldir_verify::{bundle, jwks, pack};
 
 /// The buffer that a bundle is read through.
 const BUFFER_BYTES: usize = 1024 * 1024;
-/// The file cannot be read, or is not of the form.
+/// A file cannot be read.
 const UNREADABLE: u8 = 2;
 /// A bundle agrees with itself, but no trusted key was given.
 const CONSISTENT: u8 = 3;
 
-/// Check what haldir gives out as evidence, offline. Exit codes: 0 verified, 1 not verified, 2 a file or an argument cannot be
-/// used, 3 a bundle agrees with itself but no key was given to trust.
+/// Check what haldir gives out as evidence, offline.
 #[derive(Parser)]
 #[command(
     version,
-    after_help = "Example: haldir-verify bundle log.bundle --key 'haldir/local/0123456789abcdef+01234567+AQ…'"
+    after_help = "Exit codes: 0 verified; 1 not verified: altered, of another form, or not signed with a trusted key;\n2 an \
+                  argument is wrong or a file cannot be read; 3 a bundle agrees with itself, but no --key says whose log it \
+                  is.\n\nExample: haldir-verify bundle log.bundle --key 'haldir/local/0123456789abcdef+01234567+AQ…'"
 )]
 enum Command {
     /// Check a whole log in one file, as `haldir audit export --bundle` writes it.
@@ -38,7 +39,8 @@ enum Command {
 struct BundleOptions {
     /// The bundle.
     file: PathBuf,
-    /// A key of the log that you know from elsewhere, as name+hash+key, in hexadecimal or in base64. May be repeated.
+    /// A key of the log that you know from elsewhere, as name+hash+key, in hexadecimal or in base64. May be repeated. Without one,
+    /// the signatures show only that the file agrees with itself.
     #[arg(long = "key", value_name = "KEY", value_parser = TrustedKey::parse)]
     keys: Vec<TrustedKey>,
     /// Worker threads. Default: as many as there are cores.
@@ -50,7 +52,7 @@ struct BundleOptions {
 struct PackOptions {
     /// The pack.
     file: PathBuf,
-    /// A public key to trust, in the same forms. May be repeated.
+    /// A public key to trust, in the same forms. May be repeated. A key with a name is trusted for packs of its tenant alone.
     #[arg(long = "key", value_name = "KEY", value_parser = TrustedKey::parse, required_unless_present = "jwks")]
     keys: Vec<TrustedKey>,
     /// A file with the keys to trust, as /.well-known/jwks.json serves them.
@@ -85,10 +87,11 @@ fn check_bundle(options: &BundleOptions) -> Result<ExitCode, String> {
 }
 
 fn check_pack(options: &PackOptions) -> Result<ExitCode, String> {
-    let mut trusted: Vec<PublicKey> = options.keys.iter().map(TrustedKey::key).collect();
+    let mut trusted = options.keys.clone();
     if let Some(path) = &options.jwks {
-        let keys = jwks::keys(&read(path)?);
-        trusted.extend(keys.ok_or_else(|| unreadable(path, &"it is not a JSON Web Key Set with Ed25519 keys"))?);
+        let keys = std::str::from_utf8(&read(path)?).ok().and_then(jwks::keys);
+        let keys = keys.ok_or_else(|| unreadable(path, &"it is not a JSON Web Key Set with Ed25519 keys"))?;
+        trusted.extend(keys.into_iter().map(TrustedKey::Plain));
     }
     match pack::verify(&read(&options.file)?, &trusted) {
         Ok(pack) => {
@@ -109,22 +112,32 @@ fn check_pack(options: &PackOptions) -> Result<ExitCode, String> {
     }
 }
 
-fn read(path: &Path) -> Result<String, String> {
-    let mut text = String::new();
+fn read(path: &Path) -> Result<Vec<u8>, String> {
+    let mut bytes = Vec::new();
     let file = File::open(path).map_err(|error| unreadable(path, &error))?;
     let length =
-        file.take(pack::MAX_PACK_BYTES + 1).read_to_string(&mut text).map_err(|error| unreadable(path, &error))?;
+        file.take(pack::MAX_PACK_BYTES + 1).read_to_end(&mut bytes).map_err(|error| unreadable(path, &error))?;
     if length as u64 > pack::MAX_PACK_BYTES {
         return Err(unreadable(path, &format!("it has more than {} bytes", pack::MAX_PACK_BYTES)));
     }
-    Ok(text)
+    Ok(bytes)
 }
 
 fn unreadable(path: &Path, problem: &dyn fmt::Display) -> String {
     printable(&format!("{} cannot be used: {problem}", path.display()))
 }
 
-/// The text without control characters, which a file could use to change what the terminal shows.
+/// The text with escapes for characters that a terminal obeys, that reorder others or that are not seen: a file could use them to change
+/// what is shown.
 fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '"' | '\'' | '\\' => shown.push(c),
+            // Blank, but not by their category: fillers of Hangul, and Braille without dots.
+            '\u{115f}' | '\u{1160}' | '\u{2800}' | '\u{3164}' | '\u{ffa0}' => shown.extend(c.escape_unicode()),
+            c => shown.extend(c.escape_debug()),
+        }
+    }
+    shown
 }

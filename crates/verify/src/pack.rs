@@ -1,7 +1,7 @@
 //! An evidence pack: its digest, its signature, and how both are checked without a server.
 
 use haldir_core::{
-    crypto::{PublicKey, Sha256, SigningKey},
+    crypto::{Sha256, SigningKey, TrustedKey},
     error::{Error, Result},
 };
 use schemars::JsonSchema;
@@ -17,6 +17,8 @@ const ALGORITHM: &str = "SHA-256";
 const INPUT: &str = "RFC 8785 JSON of the pack without its members generated_at and signatures";
 const SIGNATURE_ALGORITHM: &str = "Ed25519";
 const SIGNED_TEXT: &str = "haldir evidence pack v1\\n{tenant_id}\\n{digest}\\n{signed_at}\\n{period_closed}\\n";
+/// The largest integer that every JSON reader has exactly (RFC 8259, section 6): numbers of RFC 8785 are doubles.
+const MAX_INTEGER: u64 = (1 << 53) - 1;
 /// The largest file that is read as a pack.
 pub const MAX_PACK_BYTES: u64 = 16 * 1024 * 1024;
 
@@ -68,16 +70,36 @@ fn message(tenant: &str, digest: &str, signed_at: &str, period_closed: bool) -> 
     format!("haldir evidence pack v1\n{tenant}\n{digest}\n{signed_at}\n{period_closed}\n").into_bytes()
 }
 
-/// The digest of a pack's JSON. A member that stands twice is refused: people and programs may read different ones.
+/// The digest of a pack's JSON. What two readers could take for different packs is refused: a member that stands twice, and a number
+/// that a double may not hold exactly. haldir's packs have amounts as text.
 fn digest(text: &str) -> Result<String> {
     let whole = json::canonical(text, "pack")?;
     let mut value: Value = serde_json::from_str(&whole).map_err(Error::internal)?;
+    if !has_plain_numbers(&value) {
+        return Err(Error::invalid("pack", format!("a number in it is not an integer of at most {MAX_INTEGER}")));
+    }
     let members = value.as_object_mut().ok_or_else(|| Error::invalid("pack", "a pack is a JSON object"))?;
     members.remove("generated_at");
     members.remove("signatures");
     let mut hasher = Sha256::default();
     hasher.update(json::canonical(&value.to_string(), "pack")?.as_bytes());
     Ok(hex(&hasher.finish()))
+}
+
+fn has_plain_numbers(value: &Value) -> bool {
+    match value {
+        Value::Number(number) => number.as_i64().is_some_and(|number| number.unsigned_abs() <= MAX_INTEGER),
+        Value::Array(items) => items.iter().all(has_plain_numbers),
+        Value::Object(members) => members.values().all(has_plain_numbers),
+        _ => true,
+    }
+}
+
+/// Whether a key is trusted for packs of `tenant`: a key with the name of a log, `haldir/<tenant>/<digits>`, for that log's tenant alone.
+fn is_for(key: &TrustedKey, tenant: &str) -> bool {
+    let TrustedKey::Named(named) = key else { return true };
+    let log = named.name().strip_prefix("haldir/").and_then(|log| log.rsplit_once('/'));
+    log.is_some_and(|(named, _)| named == tenant)
 }
 
 /// A pack that is as it was signed.
@@ -91,7 +113,8 @@ pub struct Verified {
 }
 
 /// Checks a pack's JSON with one of the keys that are trusted; the error says what does not hold.
-pub fn verify(json: &str, trusted: &[PublicKey]) -> std::result::Result<Verified, String> {
+pub fn verify(json: impl AsRef<[u8]>, trusted: &[TrustedKey]) -> std::result::Result<Verified, String> {
+    let json = std::str::from_utf8(json.as_ref()).map_err(|_| "it is not UTF-8 text")?;
     let value: Value = serde_json::from_str(json).map_err(|error| {
         format!("it is not JSON ({error}): the signature covers the JSON form, not the Markdown or HTML made from it")
     })?;
@@ -109,21 +132,46 @@ pub fn verify(json: &str, trusted: &[PublicKey]) -> std::result::Result<Verified
     if signatures.signed_at != text("generated_at")? {
         return Err("its date was altered: generated_at and signed_at differ".to_owned());
     }
+    let tenant_id = text("tenant_id")?;
+    let signer = |key: &&TrustedKey| hex(key.key().as_bytes()) == signatures.public_key;
+    let is_named = trusted.iter().any(|key| signer(&key));
     let unknown = || {
-        format!(
-            "it is signed with a key that is not among those trusted: {} ({})",
-            signatures.public_key, signatures.key_id
-        )
+        let among = if is_named { "trusted for another log" } else { "not among those trusted" };
+        format!("it is signed with a key that is {among}: {} ({})", signatures.public_key, signatures.key_id)
     };
-    let key = trusted.iter().find(|key| hex(key.as_bytes()) == signatures.public_key).ok_or_else(unknown)?;
+    let key = trusted.iter().filter(signer).find(|key| is_for(key, &tenant_id)).ok_or_else(unknown)?.key();
     if key.id() != signatures.key_id {
         return Err("the name of its key was altered".to_owned());
     }
-    let tenant_id = text("tenant_id")?;
     let message = message(&tenant_id, &computed, &signatures.signed_at, signatures.period_closed);
     let signature = unhex(&signatures.signature).ok_or("its signature is not 64 bytes in lower-case hexadecimal")?;
     if !key.verifies(&message, &signature) {
         return Err("its signature does not hold: the date, or what was signed, was altered".to_owned());
     }
     Ok(Verified { tenant_id, period_start: text("period_start")?, period_end: text("period_end")?, signatures })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_that_two_readers_may_see_differently_is_refused() {
+        for number in ["0", "-1", "9007199254740991", "-9007199254740991"] {
+            digest(&format!("{{\"a\":[{{\"b\":{number}}}]}}")).unwrap();
+        }
+        for number in [
+            "9007199254740992",
+            "9007199254740993",
+            "18446744073709551617",
+            "0.1",
+            "0.10000000000000001",
+            "1.0",
+            "1e2",
+            "-0",
+        ] {
+            let refused = digest(&format!("{{\"a\":[{{\"b\":{number}}}]}}"));
+            assert!(refused.is_err_and(|error| error.message.contains("integer")), "{number}");
+        }
+    }
 }

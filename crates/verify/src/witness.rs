@@ -1,4 +1,7 @@
 //! A witness: the rules of C2SP tlog-witness, and the one file per log that it keeps.
+//!
+//! What a witness has cosigned is known from its folder alone. A folder that is set back to an older copy makes it cosign a second
+//! history of what came since, and no request shows it: a log presents a new checkpoint, not the witness' earlier cosignatures.
 
 use std::{
     collections::HashMap,

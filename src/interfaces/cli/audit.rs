@@ -25,8 +25,9 @@ use crate::watch::list_log_keys::LogKeys;
 pub enum AuditCommand {
     /// Check the whole log of the local store, on all cores; or a bundle, without a store and without a server.
     #[command(
-        after_help = "Exit codes: 0 verified; 1 something was changed; 3 a bundle that agrees with itself, but no \n--key \
-                            said whose log it is (haldir audit keys prints the key); 2 wrong use.\n\nExamples:\n  haldir \
+        after_help = "Exit codes: 0 verified; 1 not verified: altered, of another form, or not signed with a key \nthat was \
+                            given; 2 an argument is wrong or a file cannot be read; 3 a bundle agrees with\nitself, but no --key \
+                            says whose log it is (haldir audit keys prints the key).\n\nExamples:\n  haldir \
                             audit verify\n  haldir audit verify log.bundle \\\n    --key \
                             'haldir/local/5f1c…+b3a1c2d4+AY8…'"
     )]

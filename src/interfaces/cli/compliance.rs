@@ -36,7 +36,8 @@ pub enum ComplianceCommand {
     /// Show how this tenant stands against seven criteria, why, and what would mend it.
     #[command(after_help = "Examples:\n  haldir compliance score\n  haldir compliance score --json | jq .score")]
     Score,
-    /// Check a pack in JSON: its digest and its signature, without a server. Exit code 1 if it does not hold.
+    /// Check a pack in JSON: its digest and its signature, without a server. Exit code 1 if it does not hold or is not signed with a
+    /// trusted key, 2 if an argument is wrong or a file cannot be read.
     #[command(after_help = "Examples:\n  haldir compliance verify q1.json --public-key 9f86d081…\n  curl -s \
                             https://haldir.example.com/.well-known/jwks.json > keys.json\n  haldir compliance verify q1.json \
                             --jwks keys.json\n\nTake the key from a source that you trust: the one in the pack proves \

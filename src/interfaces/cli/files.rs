@@ -81,11 +81,16 @@ fn remove(path: &Mutex<Option<PathBuf>>) {
 
 /// Reads a text of at most `most` bytes; the error names the file.
 pub fn read_text(path: &Path, most: u64) -> Result<String, String> {
+    String::from_utf8(read_bytes(path, most)?).map_err(|_| format!("{}: it is not UTF-8 text", path.display()))
+}
+
+/// Reads a file of at most `most` bytes; the error names it.
+pub fn read_bytes(path: &Path, most: u64) -> Result<Vec<u8>, String> {
     let named = |problem: &dyn std::fmt::Display| format!("{}: {problem}", path.display());
-    let mut text = String::new();
+    let mut bytes = Vec::new();
     let file = File::open(path).map_err(|error| named(&error))?;
-    let length = file.take(most + 1).read_to_string(&mut text).map_err(|error| named(&error))?;
-    if length as u64 > most { Err(named(&format!("it has more than {most} bytes"))) } else { Ok(text) }
+    let length = file.take(most + 1).read_to_end(&mut bytes).map_err(|error| named(&error))?;
+    if length as u64 > most { Err(named(&format!("it has more than {most} bytes"))) } else { Ok(bytes) }
 }
 
 /// Refuses a file that is there, unless it is to be overwritten.

@@ -164,8 +164,15 @@ fn a_bundle_is_verified_without_a_store_and_names_the_entry_that_was_altered() {
     let other = logged(9);
     let foreign = path(&other, "foreign.bundle");
     other.done(&["audit", "export", "--bundle", &foreign]);
-    let refused = terminal.refused(&["audit", "verify", &foreign, "--key", &key], 2);
-    assert!(refused.stderr.contains("not signed by a key that was given"), "{refused:?}");
+    let refused = terminal.refused(&["audit", "verify", &foreign, "--key", &key], 1);
+    assert!(
+        refused.stdout.starts_with("NOT VERIFIED: ") && refused.stdout.contains("not signed by a key that was given")
+    );
+    let report = terminal.refused(&["audit", "verify", &foreign, "--key", &key, "--json"], 1).json();
+    assert_eq!(
+        (&report["verified"], &report["key_is_trusted"], &report["first_bad"]["line"]),
+        (&json!(false), &json!(false), &json!(1))
+    );
 }
 
 #[test]

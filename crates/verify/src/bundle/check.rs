@@ -27,23 +27,18 @@ struct Line<'a> {
     end: Option<u64>,
 }
 
-/// What is read of an entry's canonical bytes.
-#[derive(Deserialize)]
-struct Claims<'a> {
-    at: i64,
-    details: Option<&'a str>,
-    #[serde(borrow)]
-    entry_id: Cow<'a, str>,
-    prev_hash: &'a str,
-    seq: u64,
-    #[serde(borrow)]
-    tenant: Cow<'a, str>,
+/// The keys under which a recorded head may be signed.
+pub struct Keys {
+    /// Those that came with the bundle.
+    pub own: Vec<PublicKey>,
+    /// Those that the auditor gave.
+    pub given: Vec<PublicKey>,
 }
 
 /// A line, judged by itself.
 pub enum Judged {
     Entry { seq: u64, id: String, at: i64, prev: Option<Hash>, hash: Hash, is_hash: bool, leaf: Hash, details: Details },
-    Head { size: u64, root: Option<Hash>, is_good: bool },
+    Head { size: u64, root: Option<Hash>, is_good: bool, is_trusted: bool },
     End(u64),
     Unreadable(String),
 }
@@ -59,7 +54,7 @@ pub enum Details {
 }
 
 /// Judges a line by itself: all that needs no other line, which is nearly all of the work.
-pub fn judge(line: &[u8], tenant: &str, keys: &[PublicKey]) -> Judged {
+pub fn judge(line: &[u8], tenant: &str, keys: &Keys) -> Judged {
     let line: Line<'_> = match serde_json::from_slice(line) {
         Ok(line) => line,
         Err(error) => return Judged::Unreadable(error.to_string()),
@@ -75,14 +70,15 @@ pub fn judge(line: &[u8], tenant: &str, keys: &[PublicKey]) -> Judged {
     }
     if let Some(head) = line.head {
         let root = unhex::<32>(&head.root_hash);
-        let key = keys.iter().find(|key| hex(key.as_bytes()) == head.public_key);
-        let is_good = match (&root, unhex::<64>(&head.signature), key) {
+        let named = |key: &&PublicKey| hex(key.as_bytes()) == head.public_key;
+        let given = keys.given.iter().find(named);
+        let is_good = match (&root, unhex::<64>(&head.signature), given.or_else(|| keys.own.iter().find(named))) {
             (Some(root), Some(signature), Some(key)) => {
                 key.verifies(&tree_head::signed_bytes(head.tree_size, root, head.signed_at), &signature)
             }
             _ => false,
         };
-        return Judged::Head { size: head.tree_size, root, is_good };
+        return Judged::Head { size: head.tree_size, root, is_good, is_trusted: given.is_some() };
     }
     if let Some(erased) = line.erased {
         let ErasedLine { seq, entry_id, at, prev_hash, hash, leaf } = erased;
@@ -93,20 +89,20 @@ pub fn judge(line: &[u8], tenant: &str, keys: &[PublicKey]) -> Judged {
         return Judged::Entry { seq, id: entry_id, at, prev, hash, is_hash: true, leaf, details };
     }
     let Some(entry) = line.entry else { return Judged::Unreadable("a line is none of the form".to_owned()) };
-    let claims: Claims<'_> = match serde_json::from_str(entry.get()) {
-        Ok(claims) => claims,
-        Err(error) => return Judged::Unreadable(error.to_string()),
+    let form = match canonical::read(entry.get()) {
+        Ok(form) => form,
+        Err(problem) => return Judged::Unreadable(problem),
     };
-    if claims.tenant != tenant {
-        return Judged::Unreadable(format!("entry {} is not of this log", claims.seq));
-    }
+    let Some(seq) = u64::try_from(form.seq).ok().filter(|_| form.tenant == tenant) else {
+        return Judged::Unreadable(format!("entry {} is not of this log", form.seq));
+    };
     let bytes = entry.get().as_bytes();
-    let details = match (claims.details, line.details, line.salt) {
+    let details = match (form.details, line.details, line.salt) {
         (None, None, None) => Details::None,
         (Some(_), None, None) => Details::Erased,
         (Some(digest), Some(details), Some(salt)) => {
             let is_same = unhex(salt)
-                .is_some_and(|salt| unhex(digest) == Some(canonical::details_digest(&salt, details.as_bytes())));
+                .is_some_and(|salt| unhex(&digest) == Some(canonical::details_digest(&salt, details.as_bytes())));
             if is_same { Details::Good } else { Details::Altered }
         }
         _ => Details::Altered,
@@ -114,10 +110,10 @@ pub fn judge(line: &[u8], tenant: &str, keys: &[PublicKey]) -> Judged {
     let hash = canonical::entry_hash(bytes);
     Judged::Entry {
         is_hash: line.hash.and_then(unhex) == Some(hash),
-        seq: claims.seq,
-        id: claims.entry_id.into_owned(),
-        at: claims.at,
-        prev: unhex(claims.prev_hash),
+        seq,
+        id: form.entry_id.into_owned(),
+        at: form.at,
+        prev: unhex(&form.prev_hash),
         hash,
         leaf: crypto::leaf_hash(bytes),
         details,
@@ -136,8 +132,8 @@ pub struct Check {
     pub details: (u64, u64),
     /// Entries whose texts were erased.
     pub erased: u64,
-    /// Heads that agree with the entries.
-    pub heads: u64,
+    /// Heads that agree with the entries, and those of them that are signed with a key that was given.
+    pub heads: (u64, u64),
     ended: bool,
     line: u64,
     /// The first that is wrong.
@@ -155,7 +151,7 @@ impl Check {
             at: i64::MIN,
             details: (0, 0),
             erased: 0,
-            heads: 0,
+            heads: (0, 0),
             ended: false,
             line: 1,
             bad: None,
@@ -181,15 +177,20 @@ impl Check {
                 count == self.tree.size()
                     || self.fail(None, None, format!("{count} entries were written, {} are there", self.tree.size()))
             }
-            Judged::Head { size, root, is_good } => {
+            Judged::Head { size, root, is_good, is_trusted } => {
                 if !is_good {
-                    return self.fail(None, None, "the head's signature does not verify under the bundle's keys");
+                    return self.fail(
+                        None,
+                        None,
+                        "the head's signature does not verify under a key of the bundle or one that was given",
+                    );
                 }
                 if size != self.tree.size() || root != Some(self.tree.root()) {
                     let problem = format!("the entries are not those that were signed at {size} entries");
                     return self.fail(Some(size), None, problem);
                 }
-                self.heads += 1;
+                self.heads.0 += 1;
+                self.heads.1 += u64::from(is_trusted);
                 true
             }
             Judged::Entry { seq, id, at, prev, hash, is_hash, leaf, details } => {
@@ -242,6 +243,41 @@ impl Check {
             self.fail(Some(checked), None, problem);
         } else if !self.ended {
             self.fail(None, None, "the end of the bundle is missing");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_that_another_reader_could_take_for_another_entry_are_refused() {
+        let zero = "0".repeat(64);
+        let entry = format!(
+            "{{\"action\":\"buy\",\"actor\":\"a\",\"agent_id\":\"a\",\"at\":1,\"cost\":\"0\",\"details\":null,\"entry_id\":\"aud_1\",\
+             \"flag_reason\":\"\",\"flagged\":false,\"kind\":\"action\",\"prev_hash\":\"{zero}\",\"seq\":1,\"session_id\":\"s\",\
+             \"tenant\":\"local\",\"tool\":\"t\",\"v\":1}}"
+        );
+        // Each with the hash of its own bytes, as the holder of the signing key could make it.
+        let judged = |entry: &str| {
+            let hash = hex(&canonical::entry_hash(entry.as_bytes()));
+            let line = format!("{{\"entry\":{entry},\"hash\":\"{hash}\",\"details\":null,\"salt\":null}}");
+            judge(line.as_bytes(), "local", &Keys { own: Vec::new(), given: Vec::new() })
+        };
+        assert!(matches!(judged(&entry), Judged::Entry { seq: 1, is_hash: true, .. }));
+        for (from, to) in [
+            ("\"action\":\"buy\"", "\"action\":\"buy\",\"action\":\"sell\""),
+            ("\"action\":\"buy\"", "\"action\":\"buy\",\"\\u0061ction\":\"sell\""),
+            ("\"action\":\"buy\"", "\"action\":\"\\u0062uy\""),
+            ("\"action\":\"buy\",\"actor\":\"a\"", "\"actor\":\"a\",\"action\":\"buy\""),
+            ("\"v\":1", "\"v\":1,\"w\":1"),
+            ("\"v\":1", "\"v\":2"),
+            ("\"v\":1", "\"v\": 1"),
+            ("\"seq\":1", "\"seq\":-1"),
+        ] {
+            let altered = entry.replacen(from, to, 1);
+            assert!(altered != entry && matches!(judged(&altered), Judged::Unreadable(_)), "{altered}");
         }
     }
 }

@@ -40,7 +40,8 @@ pub struct WitnessOptions {
     /// The witness' name, such as the host name that it is reached by.
     #[arg(long, value_name = "NAME", value_parser = parse_name)]
     name: String,
-    /// Where its key and what it has seen are kept.
+    /// Where its key and what it has seen are kept. Never set it back to an older copy: the witness would cosign a second history
+    /// of what came since. After a loss begin with an empty folder, and so with a new key.
     #[arg(long, value_name = "FOLDER")]
     folder: PathBuf,
     /// A verifier key of a log to witness. May be repeated.

@@ -10,12 +10,12 @@ use serde_json::json;
 
 use super::super::{
     CommandError, GlobalOptions,
-    files::read_text,
+    files::{read_bytes, read_text},
     local::Local,
     output::{line, printable, sentence},
 };
 use crate::{
-    crypto::{PublicKey, TrustedKey},
+    crypto::TrustedKey,
     error::{Code, Error, Result},
     verify::{
         jwks,
@@ -28,8 +28,8 @@ pub struct VerifyOptions {
     /// The pack, in JSON.
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// A public key to trust, in hexadecimal, in base64 or as name+hash+key. May be repeated. Default: the keys of the local
-    /// store.
+    /// A public key to trust, in hexadecimal, in base64 or as name+hash+key. May be repeated. A key with a name is trusted for
+    /// packs of its tenant alone. Default: the keys of the local store.
     #[arg(long, visible_alias = "key", value_name = "KEY", value_parser = TrustedKey::parse)]
     public_key: Vec<TrustedKey>,
     /// A file with the keys to trust, as /.well-known/jwks.json serves them.
@@ -39,9 +39,8 @@ pub struct VerifyOptions {
 
 pub fn run(options: &VerifyOptions, global: &GlobalOptions) -> Result<ExitCode, CommandError> {
     global.require_no_server()?;
-    let pack = read(&options.file)?;
-    let mut trusted = Vec::new();
-    trusted.extend(options.public_key.iter().map(TrustedKey::key));
+    let pack = read_bytes(&options.file, MAX_PACK_BYTES).map_err(|problem| Error::invalid("file", problem))?;
+    let mut trusted = options.public_key.clone();
     if let Some(path) = &options.jwks {
         trusted.extend(keys_of(path)?);
     }
@@ -50,7 +49,8 @@ pub fn run(options: &VerifyOptions, global: &GlobalOptions) -> Result<ExitCode, 
             let message = format!("name the key to trust with --public-key or --jwks ({})", error.message);
             Error::new(Code::InvalidArgument, message).field("public-key")
         })?;
-        trusted = store.haldir.published_keys()?.into_iter().map(|published| published.key).collect();
+        trusted =
+            store.haldir.published_keys()?.into_iter().map(|published| TrustedKey::Plain(published.key)).collect();
     }
     let outcome = evidence::verify(&pack, &trusted);
     let file = printable(&options.file.display().to_string());
@@ -78,11 +78,9 @@ pub fn run(options: &VerifyOptions, global: &GlobalOptions) -> Result<ExitCode, 
     Ok(if outcome.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn read(path: &Path) -> Result<String> {
-    read_text(path, MAX_PACK_BYTES).map_err(|problem| Error::invalid("file", problem))
-}
-
-fn keys_of(path: &Path) -> Result<Vec<PublicKey>> {
+fn keys_of(path: &Path) -> Result<Vec<TrustedKey>> {
     let bad = || Error::invalid("jwks", format!("{} holds no JSON Web Key Set with Ed25519 keys", path.display()));
-    jwks::keys(&read(path)?).ok_or_else(bad)
+    let text = read_text(path, MAX_PACK_BYTES).map_err(|problem| Error::invalid("jwks", problem))?;
+    let keys = jwks::keys(&text).ok_or_else(bad)?;
+    Ok(keys.into_iter().map(TrustedKey::Plain).collect())
 }
