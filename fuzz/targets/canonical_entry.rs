@@ -5,10 +5,16 @@ use haldir_core::model::{EntryKind, EntryView, Money, TenantId, UnixMicros};
 use haldir_verify::{canonical, hex::hex};
 use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|input: (&str, &str, &str, i64, i64, bool)| {
-    let (one, two, three, number, cost, has_details) = input;
+/// Between the fields of an input, so that the corpus is text.
+const SEPARATOR: &str = "\n--\n";
+
+fuzz_target!(|text: &str| {
+    let mut fields = text.split(SEPARATOR);
+    let mut field = || fields.next().unwrap_or_default();
+    let (one, two, three, has_details) = (field(), field(), field(), field() == "true");
+    let mut number = || field().parse().unwrap_or(0_i64);
     // Integers of entries are below 2^53; costs are never negative.
-    let number = number & 0x001f_ffff_ffff_ffff;
+    let (number, cost) = (number() & 0x001f_ffff_ffff_ffff, number());
     let digest = [7; 32];
     let entry = EntryView {
         seq: number,
