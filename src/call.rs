@@ -83,7 +83,7 @@ pub trait WriteOperation: DeserializeOwned + JsonSchema + Send + 'static {
 /// The context of a read operation.
 pub struct ReadContext<'a> {
     /// The snapshot.
-    pub tx: &'a dyn ReadTx,
+    pub tx: &'a ReadTx,
     /// The caller.
     pub caller: &'a Caller,
     /// The time of the call.
@@ -116,7 +116,7 @@ pub struct StreamContext<'a> {
 /// The context of a write operation.
 pub struct WriteContext<'a> {
     /// The transaction.
-    pub tx: &'a mut dyn Tx,
+    pub tx: &'a mut Tx,
     /// The caller.
     pub caller: &'a Caller,
     /// The time of the call.
@@ -128,6 +128,6 @@ pub struct WriteContext<'a> {
 impl WriteContext<'_> {
     /// The tenant's keys.
     pub fn keys(&self) -> Result<std::sync::Arc<TenantKeys>> {
-        self.services.keyring.tenant(self.tx.as_read(), &self.caller.tenant)
+        self.services.keyring.tenant(self.tx, &self.caller.tenant)
     }
 }

@@ -27,6 +27,6 @@ use crate::{
 };
 
 /// The tenant's schedule with this id.
-fn find(tx: &dyn ReadTx, tenant: &TenantId, id: &str) -> Result<Option<Schedule>> {
+fn find(tx: &ReadTx, tenant: &TenantId, id: &str) -> Result<Option<Schedule>> {
     Ok(tx.schedules(tenant, MAX_SCHEDULES)?.into_iter().find(|schedule| schedule.id == id))
 }

@@ -52,7 +52,7 @@ impl Haldir {
     }
 
     /// The name of a log, and a checkpoint of its head, signed now.
-    fn sign_checkpoint(&self, tx: &dyn ReadTx, tenant: &TenantId, log: &Tree<'_>) -> Result<(String, String)> {
+    fn sign_checkpoint(&self, tx: &ReadTx, tenant: &TenantId, log: &Tree<'_>) -> Result<(String, String)> {
         let services = &self.inner.services;
         let origin = tree::origin(tenant, services.keyring.tenant(tx, tenant)?.log_name);
         let keys = services.keyring.signing_keys(tx)?;

@@ -25,13 +25,13 @@ const MAX_DEAD_LETTER_AGE: i64 = 100_000;
 const REMOVED_PER_DEAD_LETTER: usize = 2;
 
 /// The webhook of this number, unless it was deleted.
-pub fn require(tx: &dyn ReadTx, tenant: &TenantId, id: i64) -> Result<Webhook> {
+pub fn require(tx: &ReadTx, tenant: &TenantId, id: i64) -> Result<Webhook> {
     let found = tx.webhook(tenant, id)?.filter(|webhook| webhook.state != WebhookState::Deleted);
     found.ok_or_else(|| Error::not_found(format!("webhook {id}")).field("webhook_id"))
 }
 
 /// The webhook of this number, if it is active.
-pub fn require_active(tx: &dyn ReadTx, tenant: &TenantId, id: i64) -> Result<Webhook> {
+pub fn require_active(tx: &ReadTx, tenant: &TenantId, id: i64) -> Result<Webhook> {
     let webhook = require(tx, tenant, id)?;
     if webhook.state == WebhookState::Active {
         return Ok(webhook);
@@ -65,7 +65,7 @@ pub fn emit(cx: &mut WriteContext<'_>, event: &WebhookEvent<'_>) -> Result<()> {
 
 /// Puts an event into the outbox of one webhook, whatever its subscription. Returns the event's id.
 pub fn send_to(cx: &mut WriteContext<'_>, webhook_id: i64, event: &str, fields: &impl Serialize) -> Result<String> {
-    let mut webhook = require_active(cx.tx.as_read(), &cx.caller.tenant, webhook_id)?;
+    let mut webhook = require_active(cx.tx, &cx.caller.tenant, webhook_id)?;
     let (event_id, body) = render(event, cx.now, fields)?;
     put(cx, &mut webhook, &event_id, event, &body)?;
     Ok(event_id)

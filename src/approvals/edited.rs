@@ -51,7 +51,7 @@ pub(super) async fn check(cx: &OutwardContext, request: &ApprovalId, json: &str)
 impl CheckedArguments {
     /// The arguments to send instead, if the tool is unchanged since the check; `None` if they equal the requested ones.
     pub(super) fn confirmed(self, cx: &WriteContext<'_>, approval: &Approval) -> Result<Option<String>> {
-        if definition(cx.tx.as_read(), &cx.caller.tenant, approval)? != self.definition {
+        if definition(cx.tx, &cx.caller.tenant, approval)? != self.definition {
             let message = "the tool has changed meanwhile: look at the request again, then decide";
             return Err(Error::new(Code::Conflict, message).field("arguments"));
         }
@@ -60,7 +60,7 @@ impl CheckedArguments {
 }
 
 /// The definition of the tool that the request is about.
-fn definition(tx: &dyn ReadTx, tenant: &TenantId, approval: &Approval) -> Result<String> {
+fn definition(tx: &ReadTx, tenant: &TenantId, approval: &Approval) -> Result<String> {
     let tool = if approval.action == CALL { pinned_tool(tx, tenant, &approval.tool)? } else { None };
     tool.map(|tool| tool.definition.clone()).ok_or_else(|| {
         let message = "only the arguments of a call of an upstream's tool can be changed: approve this request unchanged, or deny it";
@@ -69,7 +69,7 @@ fn definition(tx: &dyn ReadTx, tenant: &TenantId, approval: &Approval) -> Result
 }
 
 /// The tool of this qualified name, `upstream.tool`.
-pub fn pinned_tool(tx: &dyn ReadTx, tenant: &TenantId, qualified: &str) -> Result<Option<Arc<PinnedTool>>> {
+pub fn pinned_tool(tx: &ReadTx, tenant: &TenantId, qualified: &str) -> Result<Option<Arc<PinnedTool>>> {
     let Some((upstream, name)) = qualified.split_once('.') else { return Ok(None) };
     let Ok(upstream) = UpstreamName::parse(upstream) else { return Ok(None) };
     Ok(tx.pinned_tool(tenant, &upstream, name)?)

@@ -74,13 +74,13 @@ impl WriteOperation for RequestApproval {
             return Err(Error::invalid("ttl", message));
         }
         let details = self.details.map(|details| canonical(details.get())).transpose()?;
-        let session = session::require_valid(cx.tx.as_read(), &cx.caller.tenant, &self.session_id, cx.now)?;
+        let session = session::require_valid(cx.tx, &cx.caller.tenant, &self.session_id, cx.now)?;
         let asked = RequestedAction {
             session: &session,
             tool: self.tool.as_ref().map_or("", Text::as_str),
             action: self.action.as_ref().map_or("", Text::as_str),
             amount,
-            secrets: secret_versions(cx.tx.as_read(), &cx.caller.tenant, details.as_deref().unwrap_or_default())?,
+            secrets: secret_versions(cx.tx, &cx.caller.tenant, details.as_deref().unwrap_or_default())?,
             details: details.as_deref().filter(|details| *details != "null"),
             destructive: false,
         };

@@ -63,7 +63,7 @@ pub struct ApprovalNeed {
 
 /// The versions of the secrets that a text names; 0 for a secret that does not exist. An approval is bound to them: another
 /// value under the same name makes it another call.
-pub fn secret_versions(tx: &dyn ReadTx, tenant: &TenantId, text: &str) -> Result<Vec<(SecretName, i64)>> {
+pub fn secret_versions(tx: &ReadTx, tenant: &TenantId, text: &str) -> Result<Vec<(SecretName, i64)>> {
     let version = |name: SecretName| {
         let version = tx.secret(tenant, &name)?.map_or(0, |secret| secret.version);
         Ok((name, version))

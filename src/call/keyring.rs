@@ -51,15 +51,15 @@ impl Keyring {
     }
 
     /// Refuses a master key other than the store's; the first one becomes the store's.
-    pub fn check(&self, tx: &mut dyn Tx) -> Result<()> {
+    pub fn check(&self, tx: &mut Tx) -> Result<()> {
         if tx.master_key_check()?.is_none() {
             tx.set_master_key_check(&self.master.seal(CHECK, CHECK).map_err(Error::internal)?)?;
         }
-        self.check_existing(tx.as_read())
+        self.check_existing(tx)
     }
 
     /// Refuses a master key other than the store's.
-    pub fn check_existing(&self, tx: &dyn ReadTx) -> Result<()> {
+    pub fn check_existing(&self, tx: &ReadTx) -> Result<()> {
         let sealed = tx.master_key_check()?.unwrap_or_default();
         self.master.open(CHECK, &sealed).map(drop).map_err(|_| {
             Error::new(
@@ -71,7 +71,7 @@ impl Keyring {
     }
 
     /// The tenant's keys.
-    pub fn tenant(&self, tx: &dyn ReadTx, tenant: &TenantId) -> Result<Arc<TenantKeys>> {
+    pub fn tenant(&self, tx: &ReadTx, tenant: &TenantId) -> Result<Arc<TenantKeys>> {
         if let Some(keys) = self.tenants.read().unwrap_or_else(PoisonError::into_inner).get(tenant) {
             return Ok(Arc::clone(keys));
         }
@@ -87,7 +87,7 @@ impl Keyring {
     }
 
     /// Creates a tenant with a new data key. The keys are not cached here, since the transaction may fail.
-    pub fn create_tenant(&self, tx: &mut dyn Tx, tenant: &TenantId, now: UnixMicros) -> Result<TenantKeys> {
+    pub fn create_tenant(&self, tx: &mut Tx, tenant: &TenantId, now: UnixMicros) -> Result<TenantKeys> {
         let data_key = Key::generate().map_err(Error::internal)?;
         let wrapped = self.master.wrap(tenant.as_str().as_bytes(), &data_key).map_err(Error::internal)?;
         tx.insert_tenant(tenant, &wrapped, now)?;
@@ -95,7 +95,7 @@ impl Keyring {
     }
 
     /// Wraps the tenant's data key under the master key of `next`.
-    pub fn rewrap(&self, tx: &mut dyn Tx, tenant: &TenantId, next: &Self) -> Result<()> {
+    pub fn rewrap(&self, tx: &mut Tx, tenant: &TenantId, next: &Self) -> Result<()> {
         let wrapped = tx.wrapped_data_key(tenant)?.ok_or_else(|| Error::internal(format!("no tenant {tenant}")))?;
         let data_key = self.master.unwrap_key(tenant.as_str().as_bytes(), &wrapped).map_err(Error::internal)?;
         let wrapped = next.master.wrap(tenant.as_str().as_bytes(), &data_key).map_err(Error::internal)?;
@@ -103,28 +103,28 @@ impl Keyring {
     }
 
     /// Seals and authenticates the signing keys under the master key of `next`, which becomes the store's.
-    pub fn reseal(&self, tx: &mut dyn Tx, next: &Self) -> Result<()> {
+    pub fn reseal(&self, tx: &mut Tx, next: &Self) -> Result<()> {
         self.signers.reseal(tx, &next.signers)?;
         Ok(tx.set_master_key_check(&next.master.seal(CHECK, CHECK).map_err(Error::internal)?)?)
     }
 
     /// The store's signing keys, as this transaction sees them.
-    pub fn signing_keys(&self, tx: &dyn ReadTx) -> Result<Arc<SigningKeys>> {
+    pub fn signing_keys(&self, tx: &ReadTx) -> Result<Arc<SigningKeys>> {
         self.signers.keys(tx)
     }
 
     /// Makes the store's first signing key, unless there is one.
-    pub fn create_signing_key(&self, tx: &mut dyn Tx, now: UnixMicros) -> Result<()> {
+    pub fn create_signing_key(&self, tx: &mut Tx, now: UnixMicros) -> Result<()> {
         if tx.signing_keys(1)?.is_empty() { self.signers.create(tx, 1, now).map(drop) } else { Ok(()) }
     }
 
     /// Puts a new signing key into use. The one before signs checkpoints until `retires_at`.
-    pub fn rotate_signing_key(&self, tx: &mut dyn Tx, now: UnixMicros, retires_at: UnixMicros) -> Result<PublicKey> {
+    pub fn rotate_signing_key(&self, tx: &mut Tx, now: UnixMicros, retires_at: UnixMicros) -> Result<PublicKey> {
         self.signers.rotate(tx, now, retires_at)
     }
 
     /// Erases the private halves of signing keys whose overlap is over.
-    pub fn erase_retired_signing_keys(&self, tx: &mut dyn Tx, now: UnixMicros) -> Result<Vec<PublicKey>> {
+    pub fn erase_retired_signing_keys(&self, tx: &mut Tx, now: UnixMicros) -> Result<Vec<PublicKey>> {
         self.signers.erase_retired(tx, now)
     }
 }

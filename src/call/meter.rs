@@ -71,7 +71,7 @@ impl Meter {
         }
         let stored = Arc::new(counted);
         let counted = Arc::clone(&stored);
-        let work = move |tx: &mut dyn Tx| {
+        let work = move |tx: &mut Tx| {
             let usage = |calls| Usage { calls, secret_reads: 0 };
             Ok(counted.iter().try_for_each(|(tenant, day, n)| tx.add_usage(tenant, Month::of(*day), usage(*n)))?)
         };

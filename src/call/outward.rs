@@ -82,7 +82,7 @@ impl OutwardContext {
     pub fn read<T>(&self, work: impl FnOnce(&ReadContext<'_>) -> Result<T>) -> Result<T> {
         let now = self.services.clock.now();
         self.store
-            .read(|tx: &dyn ReadTx| work(&ReadContext { tx, caller: &self.caller, now, services: &self.services }))
+            .read(|tx: &ReadTx| work(&ReadContext { tx, caller: &self.caller, now, services: &self.services }))
     }
 
     /// Runs `work` in a transaction, and returns once it is durable.

@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// The session, if it may act now.
-pub fn require_valid(tx: &dyn ReadTx, tenant: &TenantId, id: &SessionId, now: UnixMicros) -> Result<Arc<Session>> {
+pub fn require_valid(tx: &ReadTx, tenant: &TenantId, id: &SessionId, now: UnixMicros) -> Result<Arc<Session>> {
     if let Some(session) = tx.session(tenant, id)?
         && may_act(tx, tenant, &session, now)?
     {
@@ -21,7 +21,7 @@ pub fn require_valid(tx: &dyn ReadTx, tenant: &TenantId, id: &SessionId, now: Un
 
 /// Whether the session may act now. It may not once it has expired, or once it, a session above it, or the key that made
 /// one of them was revoked. Looked up each time, so that one change ends any number of sessions at once.
-pub fn may_act(tx: &dyn ReadTx, tenant: &TenantId, session: &Session, now: UnixMicros) -> Result<bool> {
+pub fn may_act(tx: &ReadTx, tenant: &TenantId, session: &Session, now: UnixMicros) -> Result<bool> {
     if !session.is_valid(now) || is_of_revoked_key(tx, tenant, session)? {
         return Ok(false);
     }
@@ -34,7 +34,7 @@ pub fn may_act(tx: &dyn ReadTx, tenant: &TenantId, session: &Session, now: UnixM
 }
 
 /// Whether the key that made the session was revoked. A key that expired was known to do so when the session was made.
-fn is_of_revoked_key(tx: &dyn ReadTx, tenant: &TenantId, session: &Session) -> Result<bool> {
+fn is_of_revoked_key(tx: &ReadTx, tenant: &TenantId, session: &Session) -> Result<bool> {
     if !session.created_by.starts_with(KEY_PREFIX) {
         return Ok(false);
     }
@@ -44,7 +44,7 @@ fn is_of_revoked_key(tx: &dyn ReadTx, tenant: &TenantId, session: &Session) -> R
 }
 
 /// The sessions above `session`, its parent first: at most as many as delegations may lie below one another.
-pub fn above(tx: &dyn ReadTx, tenant: &TenantId, session: &Session) -> Result<Vec<Arc<Session>>> {
+pub fn above(tx: &ReadTx, tenant: &TenantId, session: &Session) -> Result<Vec<Arc<Session>>> {
     let mut line: Vec<Arc<Session>> = Vec::new();
     let mut next = session.parent.clone();
     while let Some(id) = next.take() {
@@ -66,6 +66,6 @@ pub fn require_scope(session: &Session, scope: &Scope) -> Result<()> {
 }
 
 /// The session, valid or not; for looking at it.
-pub fn require(tx: &dyn ReadTx, tenant: &TenantId, id: &SessionId) -> Result<Arc<Session>> {
+pub fn require(tx: &ReadTx, tenant: &TenantId, id: &SessionId) -> Result<Arc<Session>> {
     tx.session(tenant, id)?.ok_or_else(|| Error::not_found("the session").field("session_id"))
 }

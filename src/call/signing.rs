@@ -62,7 +62,7 @@ impl SigningKeys {
 }
 
 /// Whether a retired key still has its private half.
-pub fn has_retired(tx: &dyn ReadTx, now: UnixMicros) -> Result<bool> {
+pub fn has_retired(tx: &ReadTx, now: UnixMicros) -> Result<bool> {
     Ok(tx.signing_keys(MAX_PUBLISHED)?.iter().any(|key| is_over(key, now)))
 }
 
@@ -75,7 +75,7 @@ impl Signers {
         }
     }
 
-    pub(super) fn keys(&self, tx: &dyn ReadTx) -> Result<Arc<SigningKeys>> {
+    pub(super) fn keys(&self, tx: &ReadTx) -> Result<Arc<SigningKeys>> {
         let stored = tx.signing_keys(MAX_PUBLISHED)?;
         if let Some((known, keys)) = &*self.known.read().unwrap_or_else(PoisonError::into_inner)
             && *known == stored
@@ -87,7 +87,7 @@ impl Signers {
         Ok(keys)
     }
 
-    pub(super) fn create(&self, tx: &mut dyn Tx, number: i64, now: UnixMicros) -> Result<PublicKey> {
+    pub(super) fn create(&self, tx: &mut Tx, number: i64, now: UnixMicros) -> Result<PublicKey> {
         let key = SigningKey::generate().map_err(Error::internal)?;
         let seed = self.seal.seal(key.public().as_bytes(), &key.seed()[..]).map_err(Error::internal)?;
         let public_key = *key.public().as_bytes();
@@ -99,7 +99,7 @@ impl Signers {
     }
 
     /// Puts a new key into use; the one before retires at `retires_at`. Private halves of retired keys are erased.
-    pub(super) fn rotate(&self, tx: &mut dyn Tx, now: UnixMicros, retires_at: UnixMicros) -> Result<PublicKey> {
+    pub(super) fn rotate(&self, tx: &mut Tx, now: UnixMicros, retires_at: UnixMicros) -> Result<PublicKey> {
         let stored = tx.signing_keys(MAX_PUBLISHED)?;
         self.open(&stored)?;
         let number = stored.first().map_or(0, |newest| newest.number) + 1;
@@ -118,7 +118,7 @@ impl Signers {
     }
 
     /// Seals the private keys under the master key of `next`, and authenticates all keys under it.
-    pub(super) fn reseal(&self, tx: &mut dyn Tx, next: &Self) -> Result<()> {
+    pub(super) fn reseal(&self, tx: &mut Tx, next: &Self) -> Result<()> {
         let stored = tx.signing_keys(usize::MAX)?;
         self.open(&stored)?;
         for mut key in stored {
@@ -133,7 +133,7 @@ impl Signers {
     }
 
     /// Erases the private halves of retired keys, and returns their public halves.
-    pub(super) fn erase_retired(&self, tx: &mut dyn Tx, now: UnixMicros) -> Result<Vec<PublicKey>> {
+    pub(super) fn erase_retired(&self, tx: &mut Tx, now: UnixMicros) -> Result<Vec<PublicKey>> {
         let stored = tx.signing_keys(MAX_PUBLISHED)?;
         self.open(&stored)?;
         let mut erased = Vec::new();

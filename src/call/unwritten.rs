@@ -41,7 +41,7 @@ pub(super) struct Outcome {
 
 impl Outcome {
     /// Writes it in the given transaction.
-    pub(super) fn write(&self, tx: &mut dyn Tx) -> Result<()> {
+    pub(super) fn write(&self, tx: &mut Tx) -> Result<()> {
         (self.work)(&mut WriteContext { tx, caller: &self.caller, now: self.at, services: &self.services })
     }
 }

@@ -29,7 +29,7 @@ impl WriteOperation for DeleteComplianceSchedule {
 
     fn run(self, cx: &mut WriteContext<'_>) -> Result<ScheduleDeleted> {
         let tenant = &cx.caller.tenant;
-        let Some(schedule) = find(cx.tx.as_read(), tenant, self.schedule_id.as_str())? else {
+        let Some(schedule) = find(cx.tx, tenant, self.schedule_id.as_str())? else {
             return Err(Error::not_found("the schedule").field("schedule_id"));
         };
         cx.tx.delete_schedule(tenant, &schedule.id)?;

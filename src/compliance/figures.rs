@@ -90,14 +90,14 @@ impl Figures {
 }
 
 /// The log's totals at an entry, and whether every entry after the mark was found.
-fn totals_at(tx: &dyn ReadTx, tenant: &TenantId, seq: i64) -> Result<(LogTotals, bool)> {
+fn totals_at(tx: &ReadTx, tenant: &TenantId, seq: i64) -> Result<(LogTotals, bool)> {
     let totals = tx.log_totals(tenant, seq)?;
     let is_whole = totals.entries == seq.max(0);
     Ok((LogTotals { entries: seq.max(0), ..totals }, is_whole))
 }
 
 /// The entry; `None` if it cannot be decoded, which is tampering: the figures then do not add up.
-fn entry(tx: &dyn ReadTx, tenant: &TenantId, seq: i64) -> Result<Option<Entry>> {
+fn entry(tx: &ReadTx, tenant: &TenantId, seq: i64) -> Result<Option<Entry>> {
     if seq <= 0 { Ok(None) } else { Ok(tx.entry(tenant, seq)?.and_then(Result::ok)) }
 }
 

@@ -67,7 +67,7 @@ impl StreamOperation for GetEvidence {
     fn run(self, cx: &StreamContext<'_>, start: Start) -> Result<Finished> {
         let format = Format::parse(self.format.as_deref())?;
         let period = Period::asked(self.since, self.until, cx.now)?;
-        let make = |tx: &dyn ReadTx| {
+        let make = |tx: &ReadTx| {
             let StreamContext { caller, now, services, .. } = *cx;
             sections::make(&ReadContext { tx, caller, now, services }, period)
         };

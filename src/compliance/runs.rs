@@ -86,7 +86,7 @@ impl Runner {
     async fn run_one(&self, tenant: TenantId, id: String, now: UnixMicros) -> Result<()> {
         let caller = Caller::internal(tenant, PRINCIPAL);
         let (services, asking, wanted) = (Arc::clone(&self.services), caller.clone(), id);
-        let made = self.store.scan(move |tx: &dyn ReadTx| {
+        let made = self.store.scan(move |tx: &ReadTx| {
             let Some(schedule) = find(tx, &asking.tenant, &wanted)?.filter(|schedule| schedule.due_at <= now) else {
                 return Ok(None);
             };
@@ -97,7 +97,7 @@ impl Runner {
         });
         let Some((schedule, pack)) = made.await? else { return Ok(()) };
         let services = Arc::clone(&self.services);
-        let work = move |tx: &mut dyn Tx| {
+        let work = move |tx: &mut Tx| {
             let mut cx = WriteContext { tx, caller: &caller, now, services: &services };
             finish(&mut cx, &schedule, pack)
         };
@@ -108,14 +108,14 @@ impl Runner {
 /// Delivers the pack and moves the schedule on, unless another process has.
 fn finish(cx: &mut WriteContext<'_>, made_for: &Schedule, pack: Result<Pack>) -> Result<()> {
     let tenant = cx.caller.tenant.clone();
-    let Some(mut schedule) = find(cx.tx.as_read(), &tenant, &made_for.id)? else { return Ok(()) };
+    let Some(mut schedule) = find(cx.tx, &tenant, &made_for.id)? else { return Ok(()) };
     if schedule.period_start != made_for.period_start || schedule.due_at != made_for.due_at {
         return Ok(());
     }
     let ready = pack.and_then(|pack| {
-        outbox::require_active(cx.tx.as_read(), &tenant, schedule.webhook_id)?;
+        outbox::require_active(cx.tx, &tenant, schedule.webhook_id)?;
         let keys = cx.keys()?;
-        chain::authentic_head(cx.tx.as_read(), &keys, &tenant).map(|_| pack)
+        chain::authentic_head(cx.tx, &keys, &tenant).map(|_| pack)
     });
     schedule.last_run_at = Some(cx.now);
     match ready {

@@ -35,7 +35,7 @@ pub struct Authenticated {
 
 /// The caller with this credential. A missing, unknown, revoked and expired key get the same error.
 pub fn authenticate(
-    tx: &dyn ReadTx,
+    tx: &ReadTx,
     services: &Services,
     credential: &Credential,
     now: UnixMicros,
@@ -90,7 +90,7 @@ pub fn authenticate(
 }
 
 /// The record of a presented key, live or not.
-pub fn find_key(tx: &dyn ReadTx, presented: &str) -> Result<Option<Arc<ApiKey>>> {
+pub fn find_key(tx: &ReadTx, presented: &str) -> Result<Option<Arc<ApiKey>>> {
     if !presented.starts_with(KEY_PREFIX) || presented.len() > MAX_KEY_CHARS {
         return Ok(None);
     }
@@ -98,7 +98,7 @@ pub fn find_key(tx: &dyn ReadTx, presented: &str) -> Result<Option<Arc<ApiKey>>>
     find_by_digest(tx, prefix, &digest(presented))
 }
 
-fn find_by_digest(tx: &dyn ReadTx, prefix: &str, digest: &[u8; 32]) -> Result<Option<Arc<ApiKey>>> {
+fn find_by_digest(tx: &ReadTx, prefix: &str, digest: &[u8; 32]) -> Result<Option<Arc<ApiKey>>> {
     let candidates = tx.api_keys_by_prefix(prefix)?;
     Ok(candidates.iter().find(|key| crypto::same(&key.digest, digest)).cloned())
 }

@@ -85,7 +85,7 @@ impl WriteOperation for CreateSession {
     fn run(self, cx: &mut WriteContext<'_>) -> Result<SessionCreated> {
         let parent = match &self.parent_session_id {
             Some(id) => {
-                let parent = session::require_valid(cx.tx.as_read(), &cx.caller.tenant, id, cx.now)
+                let parent = session::require_valid(cx.tx, &cx.caller.tenant, id, cx.now)
                     .map_err(|error| error.field("parent_session_id"))?;
                 Some(parent)
             }

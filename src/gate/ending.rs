@@ -36,7 +36,7 @@ pub(super) async fn end(cx: &OutwardContext, root: &SessionId) -> Result<Vec<Ses
 }
 
 fn revoke_first(cx: &mut WriteContext<'_>, id: &SessionId, below: usize) -> Result<()> {
-    let session = session::require(cx.tx.as_read(), &cx.caller.tenant, id)?;
+    let session = session::require(cx.tx, &cx.caller.tenant, id)?;
     if session.revoked_at.is_some() {
         return Ok(());
     }
@@ -51,7 +51,7 @@ async fn mark(cx: &OutwardContext, root: &SessionId, below: &[SessionId]) -> Res
         let (part, root) = (part.to_vec(), root.clone());
         cx.write(move |cx| {
             for id in &part {
-                let session = session::require(cx.tx.as_read(), &cx.caller.tenant, id)?;
+                let session = session::require(cx.tx, &cx.caller.tenant, id)?;
                 if session.revoked_at.is_none() {
                     revoke(cx, &session, &root)?;
                 }
@@ -91,7 +91,7 @@ async fn open_below(cx: &OutwardContext, root: &SessionId) -> Result<Vec<Session
         .await
 }
 
-fn children(tx: &dyn ReadTx, tenant: &TenantId, id: &SessionId) -> Result<Vec<Arc<Session>>> {
+fn children(tx: &ReadTx, tenant: &TenantId, id: &SessionId) -> Result<Vec<Arc<Session>>> {
     let mut all: Vec<Arc<Session>> = Vec::new();
     loop {
         let after = all.last().map_or("", |child| child.id.as_str());

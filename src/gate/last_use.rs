@@ -42,7 +42,7 @@ impl LastUse {
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn(async move {
                 let update =
-                    move |tx: &mut dyn crate::store::Tx| Ok(tx.update_api_key(&digest, ApiKeyUpdate::Used(now))?);
+                    move |tx: &mut crate::store::Tx| Ok(tx.update_api_key(&digest, ApiKeyUpdate::Used(now))?);
                 if let Err(error) = store.write(update).await {
                     tracing::warn!(%error, "the last use of a key was not noted");
                 }

@@ -48,7 +48,7 @@ pub struct SessionDetail {
 
 impl SessionDetail {
     /// How `session` looks at `now`.
-    pub fn new(tx: &dyn ReadTx, tenant: &TenantId, session: &Session, now: UnixMicros) -> Result<Self> {
+    pub fn new(tx: &ReadTx, tenant: &TenantId, session: &Session, now: UnixMicros) -> Result<Self> {
         Ok(Self {
             is_valid: may_act(tx, tenant, session, now)?,
             revoked: session.revoked_at.is_some(),

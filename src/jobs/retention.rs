@@ -58,7 +58,7 @@ impl Haldir {
     async fn erase_due(&self, tenant: &TenantId) -> Result<()> {
         loop {
             let (services, caller) = (Arc::clone(&self.inner.services), Caller::internal(tenant.clone(), PRINCIPAL));
-            let work = move |tx: &mut dyn Tx| {
+            let work = move |tx: &mut Tx| {
                 let now = services.clock.now();
                 retention::step(&mut WriteContext { tx, caller: &caller, now, services: &services }, Begin::Daily)
             };

@@ -101,7 +101,7 @@ impl Haldir {
     /// in one transaction. Nothing that is sealed under a data key changes.
     pub async fn rekey(&self, new: &Key) -> Result<u64> {
         let (services, next) = (std::sync::Arc::clone(&self.inner.services), Keyring::new(new));
-        let work = move |tx: &mut dyn Tx| {
+        let work = move |tx: &mut Tx| {
             // First: it needs the keys as they are wrapped until now.
             let now = services.clock.now();
             let caller = Caller::internal(TenantId::local(), "operator");
@@ -129,7 +129,7 @@ impl Haldir {
 pub fn is_own_key(path: &std::path::Path, key: &Key) -> Result<bool> {
     let inspection = sqlite::Inspection::open(path)?;
     let keyring = Keyring::new(key);
-    Ok(inspection.read(|tx: &dyn ReadTx| Ok(keyring.check_existing(tx).is_ok()))?)
+    Ok(inspection.read(|tx: &ReadTx| Ok(keyring.check_existing(tx).is_ok()))?)
 }
 
 /// SHA-256 of a file, in hexadecimal; `progress` is told how many bytes are read, of how many.

@@ -101,7 +101,7 @@ async fn rewrite(path: &Path, key: &Key, settings: Settings) -> Result<()> {
     let keyring = Keyring::new(key);
     store
         .write(move |tx| {
-            let keys = keyring.tenant(tx.as_read(), &TenantId::local())?;
+            let keys = keyring.tenant(tx, &TenantId::local())?;
             chain::begin(tx, &keys, &TenantId::local(), crate::model::UnixMicros(0))
         })
         .await?;

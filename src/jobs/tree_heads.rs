@@ -93,7 +93,7 @@ impl Haldir {
         })?;
         let Some(head) = next else { return Ok(()) };
         let tenant = tenant.clone();
-        self.inner.store.write(move |tx: &mut dyn Tx| Ok(tx.record_head(&tenant, &head)?)).await
+        self.inner.store.write(move |tx: &mut Tx| Ok(tx.record_head(&tenant, &head)?)).await
     }
 
     /// Every key that tree heads were signed with, the newest first; the server publishes them without authentication.
@@ -118,10 +118,10 @@ impl Haldir {
             return Err(Error::invalid("overlap_days", message));
         }
         let services = Arc::clone(&self.inner.services);
-        let work = move |tx: &mut dyn Tx| {
+        let work = move |tx: &mut Tx| {
             let now = services.clock.now();
             let retires_at = now.plus_seconds(overlap_days * 86_400);
-            let old = services.keyring.signing_keys(tx.as_read())?.current().public();
+            let old = services.keyring.signing_keys(tx)?.current().public();
             let new = services.keyring.rotate_signing_key(tx, now, retires_at)?;
             let details = serde_json::json!({
                 "old_key_id": old.id(), "new_key_id": new.id(), "retires_at": retires_at.as_seconds(),
@@ -140,7 +140,7 @@ impl Haldir {
         if !self.inner.store.read(|tx| has_retired(tx, services.clock.now()))? {
             return Ok(());
         }
-        let work = move |tx: &mut dyn Tx| {
+        let work = move |tx: &mut Tx| {
             let now = services.clock.now();
             let erased = services.keyring.erase_retired_signing_keys(tx, now)?;
             for key in erased {

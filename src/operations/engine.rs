@@ -151,7 +151,7 @@ impl Haldir {
     /// The caller with this credential, and the time of the check.
     fn authenticated(&self, credential: &Credential) -> Result<(Authenticated, UnixMicros)> {
         let now = self.now();
-        let authenticate = |tx: &dyn ReadTx| authenticate::authenticate(tx, &self.inner.services, credential, now);
+        let authenticate = |tx: &ReadTx| authenticate::authenticate(tx, &self.inner.services, credential, now);
         Ok((self.inner.store.read(authenticate)?, now))
     }
 
@@ -195,7 +195,7 @@ impl Haldir {
             },
             Run::Scan(run) => {
                 let (this, owned_input, asking) = (self.clone(), input.to_owned(), caller.clone());
-                let work = move |tx: &dyn ReadTx| this.run_read(tx, run, &asking, &owned_input, now);
+                let work = move |tx: &ReadTx| this.run_read(tx, run, &asking, &owned_input, now);
                 match Box::pin(self.inner.store.scan(work)).await {
                     Ok(body) => (operation.status, body),
                     Err(error) => return Err(Box::pin(self.refused(operation, caller, input, error, now)).await?),
@@ -287,7 +287,7 @@ impl Haldir {
 
     fn run_read(
         &self,
-        tx: &dyn ReadTx,
+        tx: &ReadTx,
         run: fn(&ReadContext<'_>, &str) -> Result<ResponseBody>,
         caller: &Caller,
         input: &str,
@@ -298,7 +298,7 @@ impl Haldir {
 
     fn authenticate(
         &self,
-        tx: &dyn ReadTx,
+        tx: &ReadTx,
         operation: &Operation,
         credential: &Credential,
         of_agent: bool,

@@ -105,7 +105,7 @@ impl Haldir {
 
     async fn make(&self) -> Result<()> {
         let services = Arc::clone(&self.inner.services);
-        let work = move |tx: &mut dyn crate::store::Tx| {
+        let work = move |tx: &mut crate::store::Tx| {
             services.keyring.check(tx)?;
             services.keyring.create_signing_key(tx, services.clock.now())?;
             if tx.wrapped_data_key(&TenantId::local())?.is_none() {
@@ -177,10 +177,10 @@ impl Haldir {
     /// the local ceilings; later keys must exist.
     pub async fn adopt_or_find_key(&self, key: Zeroizing<String>) -> Result<Credential> {
         let (services, presented) = (Arc::clone(&self.inner.services), key.clone());
-        let known = |tx: &dyn ReadTx, presented: &str| Ok::<_, Error>(authenticate::find_key(tx, presented)?.is_some());
+        let known = |tx: &ReadTx, presented: &str| Ok::<_, Error>(authenticate::find_key(tx, presented)?.is_some());
         if !self.inner.store.read(|tx| Ok(known(tx, &key)? || tx.any_api_key()?))? {
             check_adoptable(&presented)?;
-            let work = move |tx: &mut dyn crate::store::Tx| {
+            let work = move |tx: &mut crate::store::Tx| {
                 if tx.any_api_key()? {
                     return Ok(()); // Another process has adopted a key.
                 }

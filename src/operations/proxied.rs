@@ -364,7 +364,7 @@ impl Haldir {
 
     async fn close_abandoned_of(&self, tenant: TenantId) -> Result<usize> {
         let (services, caller) = (Arc::clone(&self.inner.services), Caller::internal(tenant, PRINCIPAL));
-        let work = move |tx: &mut dyn Tx| {
+        let work = move |tx: &mut Tx| {
             let now = services.clock.now();
             abandoned::close(&mut WriteContext { tx, caller: &caller, now, services: &services })
         };

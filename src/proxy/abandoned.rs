@@ -14,7 +14,7 @@ use crate::{
 pub const AT_ONCE: usize = 100;
 
 /// The tenants with such calls.
-pub fn tenants(tx: &dyn ReadTx, now: UnixMicros) -> Result<Vec<TenantId>> {
+pub fn tenants(tx: &ReadTx, now: UnixMicros) -> Result<Vec<TenantId>> {
     let mut tenants: Vec<_> = tx.abandoned_calls(now, AT_ONCE)?.into_iter().map(|(tenant, _)| tenant).collect();
     tenants.dedup();
     Ok(tenants)

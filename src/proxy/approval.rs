@@ -78,7 +78,7 @@ pub(super) fn asked<'a>(
         action: CALL,
         amount: amount::named_amount(arguments.canonical())?,
         details: Some(arguments.canonical()),
-        secrets: secret_versions(cx.tx.as_read(), &cx.caller.tenant, arguments.canonical())?,
+        secrets: secret_versions(cx.tx, &cx.caller.tenant, arguments.canonical())?,
         destructive: is_destructive(&tool.definition),
     })
 }

@@ -170,7 +170,7 @@ impl Observed {
 }
 
 /// Whether a tool matches its pin, or has none yet; not if it cannot be read.
-pub fn is_as_accepted(tx: &dyn ReadTx, tenant: &TenantId, upstream: &UpstreamName, tool: &RawValue) -> Result<bool> {
+pub fn is_as_accepted(tx: &ReadTx, tenant: &TenantId, upstream: &UpstreamName, tool: &RawValue) -> Result<bool> {
     let Ok((name, offer)) = read(tool) else { return Ok(false) };
     let known = tx.pinned_tool(tenant, upstream, &name)?;
     Ok(known.is_none_or(|known| known.offered.is_none() && is_pinned(&known, &offer)))
@@ -186,7 +186,7 @@ fn is_pinned(known: &PinnedTool, offer: &Offer) -> bool {
 
 /// Whether a tool of this name is known. For an unreadable one: whether each name that it can be read to have is unknown or in
 /// quarantine already.
-pub fn is_known(tx: &dyn ReadTx, tenant: &TenantId, upstream: &UpstreamName, tool: &RawValue) -> Result<bool> {
+pub fn is_known(tx: &ReadTx, tenant: &TenantId, upstream: &UpstreamName, tool: &RawValue) -> Result<bool> {
     if let Ok((name, _)) = read(tool) {
         return Ok(tx.pinned_tool(tenant, upstream, &name)?.is_some());
     }

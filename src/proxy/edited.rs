@@ -59,7 +59,7 @@ pub(super) fn of(
     let Some(approval) = found else { return Ok(None) };
     let Some(text) = approval.arguments.clone() else { return Ok(None) };
     // The operator approved the secrets' values of that time.
-    if filled::stored_after(cx.tx.as_read(), tenant, &text, approval.decided_at)? {
+    if filled::stored_after(cx.tx, tenant, &text, approval.decided_at)? {
         approvals::withdraw(cx, approval)?;
         return Ok(None);
     }

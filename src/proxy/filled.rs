@@ -22,7 +22,7 @@ const STEP: &str = "secrets";
 const ASKED: &str = "with its secrets filled in, a policy wants a person to decide on the call";
 
 /// Whether one of the secrets that a text names was stored after this time, or is not there any more.
-pub(crate) fn stored_after(tx: &dyn ReadTx, tenant: &TenantId, text: &str, since: Option<UnixMicros>) -> Result<bool> {
+pub(crate) fn stored_after(tx: &ReadTx, tenant: &TenantId, text: &str, since: Option<UnixMicros>) -> Result<bool> {
     if !secret_placeholder::has_any(text) {
         return Ok(false);
     }

@@ -34,7 +34,7 @@ pub(super) fn key_subject(key: &str) -> String {
 
 /// The untrusted source that the session, one above it, or its key has read from.
 pub(super) fn source(
-    tx: &dyn ReadTx,
+    tx: &ReadTx,
     tenant: &TenantId,
     session: &Session,
     key: Option<&str>,
@@ -63,7 +63,7 @@ pub(super) fn needs_approval(
     if !tool.marks.sink {
         return Ok(None);
     }
-    let Some(source) = source(cx.tx.as_read(), &cx.caller.tenant, session, bound_key(cx.caller), cx.now)? else {
+    let Some(source) = source(cx.tx, &cx.caller.tenant, session, bound_key(cx.caller), cx.now)? else {
         trace.pass(STEP, json!({"sink": true, "source": null}));
         return Ok(None);
     };
@@ -82,7 +82,7 @@ pub(super) fn note(cx: &mut WriteContext<'_>, session: &Session, tool: &PinnedTo
     let (tenant, source) = (&cx.caller.tenant, tool.qualified());
     let never = UnixMicros(i64::MIN);
     cx.tx.put_taint(tenant, session.id.as_str(), &source, cx.now, never)?;
-    for level in session::above(cx.tx.as_read(), tenant, session)? {
+    for level in session::above(cx.tx, tenant, session)? {
         cx.tx.put_taint(tenant, level.id.as_str(), &source, cx.now, never)?;
     }
     if let Some(key) = bound_key(cx.caller) {

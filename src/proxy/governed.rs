@@ -199,7 +199,7 @@ fn permit(
     person: Option<&ElicitationResponse>,
     trace: &mut Trace,
 ) -> Result<Permitted> {
-    let session = session::require_valid(cx.tx.as_read(), &cx.caller.tenant, &request.session_id, cx.now)
+    let session = session::require_valid(cx.tx, &cx.caller.tenant, &request.session_id, cx.now)
         .inspect_err(|_| trace.stop("session", "valid", Value::Null))?;
     trace.pass("session", json!({"agent_id": session.agent_id, "scopes": session.scopes}));
     let called = Called { name: &request.tool, upstream: request.upstream.as_ref(), is_listed: request.is_listed };

@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// The name in full, `upstream.tool`, of the tool that is listed under this name; `None` if none is.
-pub fn in_full(tx: &dyn ReadTx, tenant: &TenantId, called: &str) -> Result<Option<String>> {
+pub fn in_full(tx: &ReadTx, tenant: &TenantId, called: &str) -> Result<Option<String>> {
     let Some((first, _)) = called.split_once(SEPARATOR) else { return Ok(None) };
     let split = |at: usize| Some((UpstreamName::parse(&called[..at]).ok()?, &called[at + SEPARATOR.len()..]));
     let known = |upstream: &UpstreamName, tool: &str| -> Result<Option<String>> {

@@ -78,7 +78,7 @@ pub(super) trait History {
 
 /// The history in the store.
 struct Stored<'a> {
-    tx: &'a dyn ReadTx,
+    tx: &'a ReadTx,
     input: &'a PolicyInput<'a>,
 }
 
@@ -107,7 +107,7 @@ pub(super) struct Passed {
 /// Evaluates all policies.
 pub(super) fn all_pass(cx: &WriteContext<'_>, input: &PolicyInput<'_>, trace: &mut Trace) -> Result<Passed> {
     let mut passed = Passed::default();
-    let past = Stored { tx: cx.tx.as_read(), input };
+    let past = Stored { tx: cx.tx, input };
     for policy in cx.tx.policies(&cx.caller.tenant, MAX_POLICIES)? {
         let rule = format!("{} {}", word(policy.definition.policy_type), policy.id);
         let on_trial = policy.definition.dry_run;

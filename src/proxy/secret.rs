@@ -51,7 +51,7 @@ fn denied(message: impl Into<String>) -> Error {
 }
 
 /// The secret, if it may go to this upstream.
-fn allowed(tx: &dyn ReadTx, tenant: &TenantId, upstream: &UpstreamName, name: &SecretName) -> Result<StoredSecret> {
+fn allowed(tx: &ReadTx, tenant: &TenantId, upstream: &UpstreamName, name: &SecretName) -> Result<StoredSecret> {
     let secret = tx.secret(tenant, name)?.filter(|secret| secret.upstreams.contains(upstream));
     // One message for both cases, so that it does not reveal which names exist.
     secret.ok_or_else(|| {
@@ -115,7 +115,7 @@ pub(super) fn as_sent(
 fn opened(cx: &WriteContext<'_>, session: &Session, upstream: &UpstreamName, text: &str) -> Result<Vec<Sent>> {
     let tenant = &cx.caller.tenant;
     let open = |name: SecretName| {
-        let secret = allowed(cx.tx.as_read(), tenant, upstream, &name)?;
+        let secret = allowed(cx.tx, tenant, upstream, &name)?;
         session::require_scope(session, &secret.scope_required)?;
         Sent::open(&*cx.keys()?, tenant, secret)
     };

@@ -28,7 +28,7 @@ pub struct Called<'a> {
 }
 
 /// Every tool that the name can mean. A bare name means each upstream's listed tool of that name.
-pub fn meanings(tx: &dyn ReadTx, tenant: &TenantId, called: Called<'_>) -> Result<Vec<Arc<PinnedTool>>> {
+pub fn meanings(tx: &ReadTx, tenant: &TenantId, called: Called<'_>) -> Result<Vec<Arc<PinnedTool>>> {
     if let Some(upstream) = called.upstream {
         return Ok(tx.pinned_tool(tenant, upstream, called.name)?.into_iter().collect());
     }
@@ -54,13 +54,13 @@ pub fn takes(cx: &ReadContext<'_>, called: &str, argument: &str) -> Result<bool>
 }
 
 /// Whether only one upstream offers a tool of this name.
-pub fn bare_is_clear(tx: &dyn ReadTx, tenant: &TenantId, name: &str) -> Result<bool> {
+pub fn bare_is_clear(tx: &ReadTx, tenant: &TenantId, name: &str) -> Result<bool> {
     Ok(tx.tools_named(tenant, name, ENOUGH)?.iter().filter(|tool| tool.listed).count() == 1)
 }
 
 /// The tool, if it is known, unambiguous, listed, and matches its pin.
 pub(super) fn known(cx: &WriteContext<'_>, called: Called<'_>, trace: &mut Trace) -> Result<Arc<PinnedTool>> {
-    let mut found = meanings(cx.tx.as_read(), &cx.caller.tenant, called)?;
+    let mut found = meanings(cx.tx, &cx.caller.tenant, called)?;
     let shown: String = called.name.chars().take(200).collect();
     if found.len() > 1 {
         let names: Vec<_> = found.iter().map(|tool| tool.qualified()).collect();

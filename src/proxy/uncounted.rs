@@ -41,7 +41,7 @@ fn is_counted(marks: &ToolMarks) -> bool {
 }
 
 /// The uncounted amounts of the tools that this upstream offers.
-pub fn of(tx: &dyn ReadTx, tenant: &TenantId, upstream: &UpstreamName) -> Result<Uncounted> {
+pub fn of(tx: &ReadTx, tenant: &TenantId, upstream: &UpstreamName) -> Result<Uncounted> {
     let tools = tx.tools_of(tenant, upstream, "", MAX_PINS)?;
     let listed: Vec<_> = tools.iter().filter(|tool| tool.listed).collect();
     let amounts = listed.iter().filter_map(|tool| Some(format!("{} ({})", tool.name, argument(tool)?)));

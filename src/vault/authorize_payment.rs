@@ -127,7 +127,7 @@ impl AuthorizePayment {
         if currency.len() != 3 || !currency.bytes().all(|byte| byte.is_ascii_uppercase()) {
             return Err(Error::invalid("currency", "currency must be an ISO 4217 code, such as USD"));
         }
-        let session = session::require_valid(cx.tx.as_read(), &cx.caller.tenant, &self.session_id, cx.now)?;
+        let session = session::require_valid(cx.tx, &cx.caller.tenant, &self.session_id, cx.now)?;
         session::require_scope(&session, &Scope::parse(scope::SPEND).map_err(Error::internal)?)?;
         if currency != BUDGET_CURRENCY {
             let message = format!("the budget is in {BUDGET_CURRENCY}, the payment in {currency}: it is not converted");

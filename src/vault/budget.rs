@@ -16,7 +16,7 @@ pub const BUDGET_CURRENCY: &str = "USD";
 /// The session and its ancestors, itself first.
 fn lineage(cx: &WriteContext<'_>, session: &Arc<Session>) -> Result<Vec<Arc<Session>>> {
     let mut line = vec![Arc::clone(session)];
-    line.extend(session::above(cx.tx.as_read(), &cx.caller.tenant, session)?);
+    line.extend(session::above(cx.tx, &cx.caller.tenant, session)?);
     Ok(line)
 }
 

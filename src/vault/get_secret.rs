@@ -39,7 +39,7 @@ impl WriteOperation for GetSecret {
 
     fn run(self, cx: &mut WriteContext<'_>) -> Result<SecretValue> {
         let tenant = &cx.caller.tenant;
-        let session = session::require_valid(cx.tx.as_read(), tenant, &self.session_id, cx.now)?;
+        let session = session::require_valid(cx.tx, tenant, &self.session_id, cx.now)?;
         let secret = cx.tx.secret(tenant, &self.name)?;
         let secret = secret.ok_or_else(|| Error::not_found(format!("the secret {}", self.name)).field("name"))?;
         session::require_scope(&session, &secret.scope_required)?;

@@ -21,6 +21,6 @@ pub(super) fn permit(cx: &WriteContext<'_>, stored: &StoredSecret, session_id: O
         );
         return Err(Error::new(Code::ScopeDenied, message).field("session_id").with("required", scope.as_str()));
     };
-    let session = session::require_valid(cx.tx.as_read(), &cx.caller.tenant, id, cx.now)?;
+    let session = session::require_valid(cx.tx, &cx.caller.tenant, id, cx.now)?;
     session::require_scope(&session, scope)
 }

@@ -73,7 +73,7 @@ impl<'a> Draft<'a> {
 pub fn append(cx: &mut WriteContext<'_>, draft: Draft<'_>) -> Result<Arc<Entry>> {
     let keys = cx.keys()?;
     let tenant = &cx.caller.tenant;
-    let mut head = chain::authentic_head(cx.tx.as_read(), &keys, tenant)?;
+    let mut head = chain::authentic_head(cx.tx, &keys, tenant)?;
     // Clocks of several processes differ; within a log, time does not go back.
     let at = cx.now.max(head.at);
     ahead_of_clock::tell(tenant, at, cx.now);

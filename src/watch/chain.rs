@@ -38,7 +38,7 @@ pub fn leaf_hash(tenant: &TenantId, entry: &EntryView<'_>) -> crypto::Hash {
 }
 
 /// Writes the head of an empty log, when its tenant is made.
-pub fn begin(tx: &mut dyn Tx, keys: &TenantKeys, tenant: &TenantId, now: UnixMicros) -> Result<()> {
+pub fn begin(tx: &mut Tx, keys: &TenantKeys, tenant: &TenantId, now: UnixMicros) -> Result<()> {
     let mut head = Head { at: now, entry_hash: canonical::GENESIS, ..Head::default() };
     head.mac = seal(keys, tenant, &head);
     Ok(tx.begin_log(tenant, &head)?)
@@ -50,7 +50,7 @@ pub fn is_authentic(keys: &TenantKeys, tenant: &TenantId, head: &Head) -> bool {
 }
 
 /// The head, if it is as haldir left it. An altered head is never built upon: that would make it true.
-pub fn authentic_head(tx: &dyn ReadTx, keys: &TenantKeys, tenant: &TenantId) -> Result<Head> {
+pub fn authentic_head(tx: &ReadTx, keys: &TenantKeys, tenant: &TenantId) -> Result<Head> {
     let head = tx.head(tenant)?.ok_or_else(|| altered("is missing"))?;
     if is_authentic(keys, tenant, &head) { Ok(head) } else { Err(altered("was altered")) }
 }

@@ -71,7 +71,7 @@ impl Tiles {
     }
 
     /// Compares what has gathered.
-    pub fn compare(&mut self, tx: &dyn ReadTx, tenant: &TenantId) -> Result<()> {
+    pub fn compare(&mut self, tx: &ReadTx, tenant: &TenantId) -> Result<()> {
         let folded = tx.last_in_tiles(tenant)?;
         for (level, (first, hashes)) in (0..).zip(&mut self.levels) {
             if hashes.is_empty() {
@@ -91,7 +91,7 @@ impl Tiles {
     }
 
     /// That no more is folded than the log of `size` entries, and that the tiles hold nothing beyond that.
-    pub fn compare_end(&mut self, tx: &dyn ReadTx, tenant: &TenantId, size: i64) -> Result<()> {
+    pub fn compare_end(&mut self, tx: &ReadTx, tenant: &TenantId, size: i64) -> Result<()> {
         let folded = tx.last_in_tiles(tenant)?;
         if folded > size && self.first_bad.is_none() {
             let problem = "what is said to be folded is more than there is".to_owned();
@@ -175,7 +175,7 @@ impl Check {
     /// Follows the stored entries from `first` up to `end`, and says what is wrong with the first that is not good.
     pub fn follow_stored(
         &mut self,
-        tx: &dyn ReadTx,
+        tx: &ReadTx,
         tenant: &TenantId,
         (first, end): (i64, i64),
         erased: Erased<'_>,

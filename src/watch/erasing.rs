@@ -44,7 +44,7 @@ pub fn erasure_id(number: i64) -> String {
 
 /// What was erased of entries, in the order of the log.
 pub struct Marks<'a> {
-    tx: &'a dyn ReadTx,
+    tx: &'a ReadTx,
     tenant: &'a TenantId,
     /// Those that come next; `None` in front of them is not looked up yet.
     next: VecDeque<ErasedEntry>,
@@ -54,7 +54,7 @@ pub struct Marks<'a> {
 
 impl<'a> Marks<'a> {
     /// From entry `first` on.
-    pub fn new(tx: &'a dyn ReadTx, tenant: &'a TenantId, first: i64) -> Self {
+    pub fn new(tx: &'a ReadTx, tenant: &'a TenantId, first: i64) -> Self {
         Self { tx, tenant, next: VecDeque::new(), known: first }
     }
 
@@ -82,7 +82,7 @@ pub struct Erased<'a> {
 
 impl<'a> Erased<'a> {
     /// As one snapshot has it.
-    pub fn read(tx: &dyn ReadTx, keys: &'a TenantKeys, tenant: &TenantId) -> Result<Self> {
+    pub fn read(tx: &ReadTx, keys: &'a TenantKeys, tenant: &TenantId) -> Result<Self> {
         Ok(Self { up_to: retention::erased_up_to(tx, keys, tenant)?, keys })
     }
 
@@ -103,7 +103,7 @@ fn is_erased(entry: &EntryView<'_>) -> bool {
 }
 
 /// The entry's hash, or its mark under a key, vouches for it: for those who look at one entry alone.
-pub fn is_as_haldir_left_it(tx: &dyn ReadTx, keys: &TenantKeys, tenant: &TenantId, entry: &Entry) -> Result<bool> {
+pub fn is_as_haldir_left_it(tx: &ReadTx, keys: &TenantKeys, tenant: &TenantId, entry: &Entry) -> Result<bool> {
     if canonical::entry_hash(&canonical::bytes(tenant, entry)) == entry.entry_hash {
         return Ok(true);
     }
@@ -140,7 +140,7 @@ fn subject_hash(keys: &TenantKeys, tenant: &TenantId, subject: &Subject) -> [u8;
 
 /// Refuses while the subject can still act: what it does next would name it again.
 pub fn require_ended(
-    tx: &dyn ReadTx,
+    tx: &ReadTx,
     tenant: &TenantId,
     subject: &Subject,
     now: crate::model::UnixMicros,
@@ -161,7 +161,7 @@ pub fn require_ended(
 /// One step of the subject's erasure: it begins one, or goes on with the one that is under way.
 pub fn step(cx: &mut WriteContext<'_>, subject: &Subject) -> Result<SubjectErasure> {
     let (keys, tenant) = (cx.keys()?, cx.caller.tenant.clone());
-    require_ended(cx.tx.as_read(), &tenant, subject, cx.now)?;
+    require_ended(cx.tx, &tenant, subject, cx.now)?;
     let hash = subject_hash(&keys, &tenant, subject);
     let mut run = match cx.tx.open_subject_erasure(&tenant, &hash)? {
         Some(run) => go_on(cx, &keys, subject, run)?,
@@ -187,7 +187,7 @@ fn begin(cx: &mut WriteContext<'_>, subject: &Subject, hash: [u8; 32]) -> Result
     if found.sessions == 0 && found.entries == 0 && !found.is_counted {
         return Err(not_found(subject));
     }
-    let up_to_seq = chain::authentic_head(cx.tx.as_read(), &keys, &tenant)?.seq;
+    let up_to_seq = chain::authentic_head(cx.tx, &keys, &tenant)?.seq;
     let number = cx.tx.subject_erasures(&tenant, i64::MAX, 1)?.first().map_or(0, |newest| newest.number) + 1;
     let details = json!({"erasure_id": erasure_id(number), "kind": subject.kind(), "up_to_seq": up_to_seq});
     append(cx, Draft::governance("erasure.begin", None, &details)?)?;

@@ -99,7 +99,7 @@ fn hex_of(bytes: &[u8]) -> String {
     canonical::hex(bytes)
 }
 
-fn open(tx: &dyn ReadTx, cx: &StreamContext<'_>) -> Result<(Opening, i64, Vec<RecordedHead>)> {
+fn open(tx: &ReadTx, cx: &StreamContext<'_>) -> Result<(Opening, i64, Vec<RecordedHead>)> {
     let tenant = &cx.caller.tenant;
     let keys = cx.services.keyring.tenant(tx, tenant)?;
     let head = chain::authentic_head(tx, &keys, tenant)?;
@@ -115,7 +115,7 @@ fn open(tx: &dyn ReadTx, cx: &StreamContext<'_>) -> Result<(Opening, i64, Vec<Re
 }
 
 /// Recorded heads behind `after` and up to `last`, the largest first.
-fn heads_after(tx: &dyn ReadTx, cx: &StreamContext<'_>, after: i64, last: i64) -> Result<Vec<RecordedHead>> {
+fn heads_after(tx: &ReadTx, cx: &StreamContext<'_>, after: i64, last: i64) -> Result<Vec<RecordedHead>> {
     let mut heads = tx.recorded_heads(&cx.caller.tenant, Heads::After(after), PAGE)?;
     heads.retain(|head| head.tree_size <= last);
     heads.reverse();

@@ -48,7 +48,7 @@ impl StreamOperation for GetTile {
 }
 
 /// Its bytes, if the log is large enough for it.
-fn read(tile: TilePath, tx: &dyn ReadTx, cx: &StreamContext<'_>) -> Result<Option<Vec<u8>>> {
+fn read(tile: TilePath, tx: &ReadTx, cx: &StreamContext<'_>) -> Result<Option<Vec<u8>>> {
     let tenant = &cx.caller.tenant;
     let keys = cx.services.keyring.tenant(tx, tenant)?;
     let size = chain::authentic_head(tx, &keys, tenant)?.seq;

@@ -72,7 +72,7 @@ impl WriteOperation for LogAction {
             let message = format!("details must have at most {MAX_DETAILS_BYTES} bytes of JSON, this has {length}");
             return Err(Error::invalid("details", message));
         }
-        let session = session::require_valid(cx.tx.as_read(), &cx.caller.tenant, &self.session_id, cx.now)?;
+        let session = session::require_valid(cx.tx, &cx.caller.tenant, &self.session_id, cx.now)?;
         let tool = self.tool.map_or_else(String::new, Text::into_string);
         let draft = Draft {
             event: Event::Action,

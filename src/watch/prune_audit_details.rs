@@ -58,7 +58,7 @@ impl WriteOperation for PruneAuditDetails {
         }
         let Some((run, erased)) = retention::step(cx, Begin::Now)? else {
             let keys = cx.keys()?;
-            let set = retention::setting(cx.tx.as_read(), &keys, &cx.caller.tenant)?;
+            let set = retention::setting(cx.tx, &keys, &cx.caller.tenant)?;
             let retain_days = set.map_or(0, |set| set.retain_days);
             let reason = if retain_days == 0 {
                 "details are kept for ever: set a retention first"

@@ -65,7 +65,7 @@ fn seal_erasure(keys: &TenantKeys, tenant: &TenantId, erasure: &Erasure) -> [u8;
 }
 
 /// What is set, if it is as haldir left it: nothing is erased on the word of whoever wrote into the database.
-pub fn setting(tx: &dyn ReadTx, keys: &TenantKeys, tenant: &TenantId) -> Result<Option<Retention>> {
+pub fn setting(tx: &ReadTx, keys: &TenantKeys, tenant: &TenantId) -> Result<Option<Retention>> {
     match tx.retention(tenant)? {
         Some(set) if !crypto::same(&set.mac, &seal_retention(keys, tenant, &set)) => {
             Err(Error::internal("the retention of details was altered outside haldir: set it again"))
@@ -75,7 +75,7 @@ pub fn setting(tx: &dyn ReadTx, keys: &TenantKeys, tenant: &TenantId) -> Result<
 }
 
 /// Whether every record of erasing is as haldir left it.
-pub fn records_are_authentic(tx: &dyn ReadTx, keys: &TenantKeys, tenant: &TenantId) -> Result<bool> {
+pub fn records_are_authentic(tx: &ReadTx, keys: &TenantKeys, tenant: &TenantId) -> Result<bool> {
     let records = tx.erasures(tenant, usize::MAX)?;
     let count = i64::try_from(records.len()).unwrap_or(i64::MAX);
     let numbers = (1..=count).rev();
@@ -90,13 +90,13 @@ fn is_authentic(keys: &TenantKeys, tenant: &TenantId, record: &Erasure) -> bool 
 }
 
 /// The number up to which entries are without their details; what an altered record says counts for nothing.
-pub fn erased_up_to(tx: &dyn ReadTx, keys: &TenantKeys, tenant: &TenantId) -> Result<i64> {
+pub fn erased_up_to(tx: &ReadTx, keys: &TenantKeys, tenant: &TenantId) -> Result<i64> {
     let newest = tx.erasures(tenant, 1)?.pop();
     Ok(newest.filter(|newest| is_authentic(keys, tenant, newest)).map_or(0, |newest| newest.done_seq))
 }
 
 /// The newest run, if it is as haldir left it.
-fn newest(tx: &dyn ReadTx, keys: &TenantKeys, tenant: &TenantId) -> Result<Option<Erasure>> {
+fn newest(tx: &ReadTx, keys: &TenantKeys, tenant: &TenantId) -> Result<Option<Erasure>> {
     match tx.erasures(tenant, 1)?.pop() {
         Some(record) if !is_authentic(keys, tenant, &record) => {
             Err(Error::internal("the record of erased details was altered outside haldir: nothing more is erased"))
@@ -116,7 +116,7 @@ pub struct Due {
     pub last: i64,
 }
 
-fn due(tx: &dyn ReadTx, keys: &TenantKeys, tenant: &TenantId, days: i64, now: UnixMicros) -> Result<Due> {
+fn due(tx: &ReadTx, keys: &TenantKeys, tenant: &TenantId, days: i64, now: UnixMicros) -> Result<Due> {
     let before = UnixMicros(now.0.saturating_sub(days.saturating_mul(MICROS_PER_DAY)));
     let first = newest(tx, keys, tenant)?.map_or(0, |run| run.done_seq) + 1;
     Ok(Due { before, first, last: tx.seq_at(tenant, before)? - 1 })
@@ -144,7 +144,7 @@ pub fn set(cx: &mut WriteContext<'_>, retain_days: i64) -> Result<()> {
         Retention { retain_days, updated_at: cx.now, updated_by: cx.caller.principal.clone(), mac: [0; 32] };
     retention.mac = seal_retention(&keys, &tenant, &retention);
     cx.tx.put_retention(&tenant, &retention)?;
-    if let Some(run) = newest(cx.tx.as_read(), &keys, &tenant)?.filter(|run| run.done_seq < run.up_to_seq) {
+    if let Some(run) = newest(cx.tx, &keys, &tenant)?.filter(|run| run.done_seq < run.up_to_seq) {
         let up_to_seq = run.done_seq;
         put(cx, &keys, Erasure { up_to_seq, ..run })?;
     }
@@ -172,9 +172,9 @@ pub enum Begin {
 pub fn step(cx: &mut WriteContext<'_>, begin: Begin) -> Result<Option<(Erasure, i64)>> {
     let keys = cx.keys()?;
     let tenant = cx.caller.tenant.clone();
-    let set = setting(cx.tx.as_read(), &keys, &tenant)?.filter(|set| set.retain_days > 0);
+    let set = setting(cx.tx, &keys, &tenant)?.filter(|set| set.retain_days > 0);
     let Some(set) = set else { return Ok(None) };
-    let last = newest(cx.tx.as_read(), &keys, &tenant)?;
+    let last = newest(cx.tx, &keys, &tenant)?;
     let run = match last {
         Some(run) if run.done_seq < run.up_to_seq => run,
         Some(run) if begin == Begin::Daily && cx.now.seconds_since(run.created_at) < RUN_EVERY_SECONDS => {
@@ -194,7 +194,7 @@ pub fn step(cx: &mut WriteContext<'_>, begin: Begin) -> Result<Option<(Erasure, 
 /// Begins a run, with its entry in the log.
 fn begin(cx: &mut WriteContext<'_>, keys: &TenantKeys, set: &Retention, number: i64) -> Result<Option<Erasure>> {
     let tenant = cx.caller.tenant.clone();
-    let Due { before, first, last } = due(cx.tx.as_read(), keys, &tenant, set.retain_days, cx.now)?;
+    let Due { before, first, last } = due(cx.tx, keys, &tenant, set.retain_days, cx.now)?;
     if last < first {
         return Ok(None);
     }
@@ -202,7 +202,7 @@ fn begin(cx: &mut WriteContext<'_>, keys: &TenantKeys, set: &Retention, number: 
     let details = json!({"checkpoint_id": checkpoint_id(number), "first_seq": first, "last_seq": last,
         "retain_days": set.retain_days, "before": before});
     append(cx, Draft::governance("audit.erase_details", None, &details)?)?;
-    let head = chain::authentic_head(cx.tx.as_read(), keys, &tenant)?;
+    let head = chain::authentic_head(cx.tx, keys, &tenant)?;
     Ok(Some(Erasure {
         number,
         created_at: cx.now,

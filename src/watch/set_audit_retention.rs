@@ -31,7 +31,7 @@ impl WriteOperation for SetAuditRetention {
             return Err(Error::invalid("retain_days", message));
         }
         retention::set(cx, self.retain_days)?;
-        let cx = ReadContext { tx: cx.tx.as_read(), caller: cx.caller, now: cx.now, services: cx.services };
+        let cx = ReadContext { tx: cx.tx, caller: cx.caller, now: cx.now, services: cx.services };
         GetAuditRetention {}.run(&cx)
     }
 }

@@ -28,7 +28,7 @@ const BUILD_AT_A_TIME: i64 = if cfg!(test) { 256 } else { 4_096 };
 
 /// A log's tree as one snapshot has it.
 pub struct Tree<'a> {
-    tx: &'a dyn ReadTx,
+    tx: &'a ReadTx,
     tenant: &'a TenantId,
     frontier: Frontier,
     root: Hash,
@@ -37,7 +37,7 @@ pub struct Tree<'a> {
 
 /// Refuses while the tree of a log is being built: what its tiles say cannot be compared with anything until then. Who opens
 /// the store builds it.
-pub fn require_built(tx: &dyn ReadTx, tenant: &TenantId) -> Result<()> {
+pub fn require_built(tx: &ReadTx, tenant: &TenantId) -> Result<()> {
     let Some(build) = tx.tree_build(Some(tenant))? else { return Ok(()) };
     let message =
         format!("the tree of this log is being built, {} of {} entries so far; try again", build.done, build.total);
@@ -46,13 +46,13 @@ pub fn require_built(tx: &dyn ReadTx, tenant: &TenantId) -> Result<()> {
 
 impl<'a> Tree<'a> {
     /// The tree that ends at the log's authenticated head.
-    pub fn open(tx: &'a dyn ReadTx, keyring: &Keyring, tenant: &'a TenantId) -> Result<Self> {
+    pub fn open(tx: &'a ReadTx, keyring: &Keyring, tenant: &'a TenantId) -> Result<Self> {
         let keys = keyring.tenant(tx, tenant)?;
         Self::at(tx, tenant, &chain::authentic_head(tx, &keys, tenant)?)
     }
 
     /// The tree that ends at `head`, which is authentic.
-    pub fn at(tx: &'a dyn ReadTx, tenant: &'a TenantId, head: &Head) -> Result<Self> {
+    pub fn at(tx: &'a ReadTx, tenant: &'a TenantId, head: &Head) -> Result<Self> {
         require_built(tx, tenant)?;
         let frontier = chain::frontier(head)?;
         let root = frontier.root();
@@ -156,7 +156,7 @@ impl Nodes for Tree<'_> {
 }
 
 /// The hashes of `level` from `first` on, at most `count`: from the tiles, and behind the last fold from the entries.
-pub fn hashes(tx: &dyn ReadTx, tenant: &TenantId, level: u32, first: i64, count: usize) -> Result<Vec<Hash>> {
+pub fn hashes(tx: &ReadTx, tenant: &TenantId, level: u32, first: i64, count: usize) -> Result<Vec<Hash>> {
     let mut hashes = tx.tile_hashes(tenant, level, first, count)?;
     let mut next = first + hashes.len().cast_signed() as i64;
     if hashes.len() == count || next < tx.last_in_tiles(tenant)? >> (level * TILE_HEIGHT) {
@@ -258,7 +258,7 @@ pub async fn build(store: &Store) -> Result<()> {
         }
         let from = build.clone();
         let (step, hashes) = store.scan(move |tx| next_step(tx, &from)).await?;
-        let work = move |tx: &mut dyn crate::store::Tx| {
+        let work = move |tx: &mut crate::store::Tx| {
             // Another process may have been faster with this step.
             Ok(if tx.tree_build(Some(&build.tenant))?.as_ref() == Some(&build) {
                 tx.build_tree(&step, &hashes)
@@ -271,7 +271,7 @@ pub async fn build(store: &Store) -> Result<()> {
     Ok(())
 }
 
-fn next_step(tx: &dyn ReadTx, build: &TreeBuild) -> Result<(TreeBuild, Vec<TileHash>)> {
+fn next_step(tx: &ReadTx, build: &TreeBuild) -> Result<(TreeBuild, Vec<TileHash>)> {
     let begun = u64::try_from(build.done).ok().and_then(|done| Frontier::from_bytes(done, &build.frontier));
     let mut tree = begun.ok_or_else(altered)?;
     let end = build.total.min(build.done + BUILD_AT_A_TIME);

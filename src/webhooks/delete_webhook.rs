@@ -36,7 +36,7 @@ impl WriteOperation for DeleteWebhook {
 
     fn run(self, cx: &mut WriteContext<'_>) -> Result<WebhookDeleted> {
         let tenant = &cx.caller.tenant;
-        let mut webhook = outbox::require(cx.tx.as_read(), tenant, self.webhook_id)?;
+        let mut webhook = outbox::require(cx.tx, tenant, self.webhook_id)?;
         // The rest is removed in steps, since a hundred thousand events may be queued.
         webhook.state = WebhookState::Deleted;
         (webhook.secret, webhook.previous, webhook.lease, webhook.due_at) = (Vec::new(), None, None, Some(cx.now));

@@ -216,7 +216,7 @@ impl Deliverer {
     ) -> Result<T> {
         let caller = Caller::internal(tenant.clone(), PRINCIPAL);
         let services = Arc::clone(&self.services);
-        let run = move |tx: &mut dyn Tx| {
+        let run = move |tx: &mut Tx| {
             work(&mut WriteContext { tx, caller: &caller, now: services.clock.now(), services: &services })
         };
         self.store.write(run).await

@@ -40,7 +40,7 @@ impl WriteOperation for PingWebhook {
     type Output = WebhookPinged;
 
     fn run(self, cx: &mut WriteContext<'_>) -> Result<WebhookPinged> {
-        let mut webhook = outbox::require(cx.tx.as_read(), &cx.caller.tenant, self.webhook_id)?;
+        let mut webhook = outbox::require(cx.tx, &cx.caller.tenant, self.webhook_id)?;
         webhook.state = WebhookState::Active;
         attempts::hurry(&mut webhook, cx.now);
         cx.tx.put_webhook(&cx.caller.tenant, &webhook)?;

@@ -47,9 +47,9 @@ impl WriteOperation for ResendDeadLetters {
 
     fn run(self, cx: &mut WriteContext<'_>) -> Result<DeadLettersResent> {
         let tenant = &cx.caller.tenant;
-        let mut webhook = outbox::require(cx.tx.as_read(), tenant, self.webhook_id)?;
+        let mut webhook = outbox::require(cx.tx, tenant, self.webhook_id)?;
         let mut letters = match &self.event_id {
-            Some(event) => vec![find(cx.tx.as_read(), tenant, webhook.id, event.as_str())?],
+            Some(event) => vec![find(cx.tx, tenant, webhook.id, event.as_str())?],
             None => cx.tx.dead_letters(tenant, webhook.id, 0, MAX_RESENT + 1)?,
         };
         let more = letters.len() > MAX_RESENT;
@@ -70,7 +70,7 @@ impl WriteOperation for ResendDeadLetters {
     }
 }
 
-fn find(tx: &dyn ReadTx, tenant: &TenantId, webhook: i64, event_id: &str) -> Result<DeadLetter> {
+fn find(tx: &ReadTx, tenant: &TenantId, webhook: i64, event_id: &str) -> Result<DeadLetter> {
     let mut after = 0;
     loop {
         let page = tx.dead_letters(tenant, webhook, after, PAGE)?;

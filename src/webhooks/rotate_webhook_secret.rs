@@ -58,7 +58,7 @@ impl WriteOperation for RotateWebhookSecret {
             return Err(Error::invalid("grace_seconds", format!("grace_seconds must be from {least} to {most}")));
         }
         let tenant = &cx.caller.tenant;
-        let mut webhook = outbox::require(cx.tx.as_read(), tenant, self.webhook_id)?;
+        let mut webhook = outbox::require(cx.tx, tenant, self.webhook_id)?;
         let until = cx.now.plus_seconds(grace_seconds);
         let secret = secret::generate()?;
         webhook.secret_version += 1;

@@ -4,43 +4,45 @@
 //! [`Store::read`] runs one over a snapshot. No lock, cache or static is the truth: the database is, since
 //! several processes share it.
 
-mod approvals;
-pub mod compliance;
-pub mod erasing;
+mod batch;
+mod database;
 mod error;
-mod proxy;
-pub mod retention;
-pub mod signing;
-pub mod stats;
-pub mod tree;
-mod tx;
-pub(crate) mod usage;
-mod webhooks;
-
+mod policy_cache;
+mod readers;
+mod row_cache;
 pub mod sqlite;
+mod statements;
+mod strict;
+mod tables;
+mod tx;
+mod write_buffer;
+mod writer;
 
 use std::{path::Path, sync::Arc};
 
-use tokio::sync::{Semaphore, oneshot};
-
-pub use approvals::{ApprovalQuery, ReadApprovals, WriteApprovals};
-pub use proxy::{ReadProxy, WriteProxy};
-pub use tx::{
-    AgentStats, ApiKeyUpdate, Append, AuditPage, AuditPart, AuditQuery, Cost, CostsOf, Head, IdempotentResponse,
-    LeafHash, PaymentQuery, ReadAudit, ReadCounters, ReadKeys, ReadPayments, ReadSecrets, ReadSessions, ReadTx,
-    SessionQuery, StoredEntryProblem, TenantRecord, Tx, WriteAudit, WriteCounters, WriteKeys, WritePayments,
-    WriteSecrets, WriteSessions,
-};
-
-pub use usage::{Backlog, OpenSessions, ReadUsage, Top, Totals, Usage, WriteUsage};
-pub use webhooks::{
-    Attempt, DeadLetter, PreviousSecret, QueuedEvent, ReadWebhooks, Webhook, WebhookState, WriteWebhooks,
-};
-
 use haldir_core::{crypto, metrics, model};
+use readers::Readers;
+use row_cache::RowCache;
+use tokio::sync::{Semaphore, oneshot};
+use writer::Writer;
 
 use error::{CoreError, CoreResult};
 pub use error::{Error, Result};
+pub use tables::{
+    approvals::ApprovalQuery,
+    audit::{Append, AuditPage, AuditPart, AuditQuery, Head, LeafHash, StoredEntryProblem},
+    compliance,
+    counters::{AgentStats, Cost, CostsOf, IdempotentResponse},
+    erasing,
+    keys::{ApiKeyUpdate, TenantRecord},
+    payments::PaymentQuery,
+    retention,
+    sessions::SessionQuery,
+    signing, stats, tree,
+    usage::{Backlog, OpenSessions, Top, Totals, Usage},
+    webhooks::{Attempt, DeadLetter, PreviousSecret, QueuedEvent, Webhook, WebhookState},
+};
+pub use tx::{ReadTx, Tx};
 
 /// Bytes of details after which a page of a list ends, whatever its limit: a thousand of the largest would be 64 MB,
 /// several times over while they become an answer.
@@ -51,38 +53,48 @@ const MAX_SCANS: usize = 64;
 /// A handle on the database. Cloning it is cheap.
 #[derive(Clone)]
 pub struct Store {
-    sqlite: sqlite::Sqlite,
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    readers: Arc<Readers>,
+    writer: Writer,
+    row_cache: Arc<RowCache>,
     scans: Arc<Semaphore>,
 }
 
 impl Store {
     /// Opens or creates the database at `path` and brings its schema up to date.
     pub fn open(path: &Path) -> CoreResult<Self> {
-        Ok(Self { sqlite: sqlite::Sqlite::open(path)?, scans: Arc::new(Semaphore::new(MAX_SCANS)) })
+        let connection = sqlite::open(path)?;
+        let row_cache = Arc::new(RowCache::new(sqlite::version_of(path)));
+        let writer = Writer::start(connection, Arc::clone(&row_cache))?;
+        let readers = Arc::new(Readers::new(sqlite::readers(path)));
+        Ok(Self { inner: Arc::new(Inner { readers, writer, row_cache, scans: Arc::new(Semaphore::new(MAX_SCANS)) }) })
     }
 
     /// Runs `work` in a transaction of its own. Its changes are kept only if it answers `Ok`, and then this
     /// answers once they are durable. `work` may run on another thread, batched with others.
     pub async fn write<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&mut dyn Tx) -> CoreResult<T> + Send + 'static,
+        work: impl FnOnce(&mut Tx) -> CoreResult<T> + Send + 'static,
     ) -> CoreResult<T> {
-        self.sqlite.write(work).await
+        self.inner.writer.write(work).await
     }
 
     /// As [`Self::write`], for a change that no caller waits for: it is committed with the next one, or a millisecond later.
     /// `failed` is called if it is not made, on any thread. Changes that are queued later find it made.
     pub fn write_behind(
         &self,
-        work: impl FnOnce(&mut dyn Tx) -> CoreResult<()> + Send + 'static,
+        work: impl FnOnce(&mut Tx) -> CoreResult<()> + Send + 'static,
         failed: impl Fn(CoreError) + Send + Sync + 'static,
     ) {
-        self.sqlite.write_behind(work, failed);
+        self.inner.writer.write_behind(work, failed);
     }
 
     /// Whether a change that was handed to [`Self::write_behind`] is still to be committed.
     pub fn is_behind(&self) -> bool {
-        self.sqlite.is_behind()
+        self.inner.writer.is_behind()
     }
 
     /// Waits until what was handed to [`Self::write_behind`] so far is committed, so that the next read finds it, unless
@@ -94,17 +106,17 @@ impl Store {
     }
 
     /// Runs `work` on a snapshot, at once and on this thread: for look-ups by key, which take microseconds.
-    pub fn read<T>(&self, work: impl FnOnce(&dyn ReadTx) -> CoreResult<T>) -> CoreResult<T> {
-        self.sqlite.read(work)
+    pub fn read<T>(&self, work: impl FnOnce(&ReadTx) -> CoreResult<T>) -> CoreResult<T> {
+        self.inner.readers.read(&self.inner.row_cache, work)
     }
 
     /// Runs `work` on a snapshot, on a thread where it may take its time: for lists and verification.
     pub async fn scan<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&dyn ReadTx) -> CoreResult<T> + Send + 'static,
+        work: impl FnOnce(&ReadTx) -> CoreResult<T> + Send + 'static,
     ) -> CoreResult<T> {
         let store = self.clone();
-        let turn = Arc::clone(&self.scans).acquire_owned().await.map_err(CoreError::internal)?;
+        let turn = Arc::clone(&self.inner.scans).acquire_owned().await.map_err(CoreError::internal)?;
         let (sender, receiver) = oneshot::channel();
         // Boxed: tokio's task is compiled once, and not for each operation.
         let work: Box<dyn FnOnce() + Send> = Box::new(move || {
@@ -117,6 +129,6 @@ impl Store {
 
     /// Stops taking writes, finishes those that were taken, and folds the log into the database file.
     pub fn close(&self) {
-        self.sqlite.close();
+        self.inner.writer.close();
     }
 }

@@ -65,7 +65,7 @@ fn rewrite_with_the_key(terminal: &Terminal, entries: usize) {
     let store = Store::open(&terminal.store()).unwrap();
     let keyring = Keyring::new(&key);
     let begin = store.write(move |tx| {
-        let keys = keyring.tenant(tx.as_read(), &TenantId::local())?;
+        let keys = keyring.tenant(tx, &TenantId::local())?;
         chain::begin(tx, &keys, &TenantId::local(), UnixMicros(0))
     });
     tokio::runtime::Runtime::new().unwrap().block_on(begin).unwrap();

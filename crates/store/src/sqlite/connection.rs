@@ -1,4 +1,4 @@
-//! How a connection is opened, and how it waits for other processes.
+//! A connection: how it is opened, how it waits for other processes, and how statements run on it.
 
 use std::{
     fs,
@@ -7,9 +7,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior, config::DbConfig};
+use rusqlite::{
+    CachedStatement, Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior, config::DbConfig,
+    types::ValueRef,
+};
 
-use crate::error::{Code, Error, Result};
+use super::checkpoint::Checkpointer;
+use crate::{
+    database::{self, Params, Row, Value},
+    error::{Code, Error, Result},
+};
 
 /// Marks the file as ours (`PRAGMA application_id`): "hldr".
 pub(super) const APPLICATION_ID: i32 = 0x686c_6472;
@@ -102,12 +109,101 @@ pub(super) fn overwrite_deleted(connection: &Connection) -> Result<()> {
     Ok(connection.pragma_update(None, "secure_delete", "FAST")?)
 }
 
-/// Does `work` so that pages that become free are overwritten as well.
-pub(super) fn overwriting<T>(connection: &Connection, work: impl FnOnce() -> Result<T>) -> Result<T> {
-    connection.pragma_update(None, "secure_delete", true)?;
-    let done = work();
-    overwrite_deleted(connection)?;
-    done
+/// A connection to which statements are sent.
+pub(super) struct SqliteConnection {
+    connection: Connection,
+    /// Of the connection that writes.
+    checkpointer: Option<Checkpointer>,
+}
+
+impl SqliteConnection {
+    /// A connection that reads.
+    pub(super) fn reader(connection: Connection) -> Self {
+        Self { connection, checkpointer: None }
+    }
+
+    /// The connection that writes to the database at `path`.
+    pub(super) fn writer(path: &Path, mut connection: Connection) -> Result<Self> {
+        let checkpointer = Checkpointer::attach(path, &mut connection)?;
+        Ok(Self { connection, checkpointer: Some(checkpointer) })
+    }
+
+    fn prepare(&self, sql: &str, params: Params<'_>) -> Result<CachedStatement<'_>> {
+        let mut statement = self.connection.prepare_cached(sql)?;
+        for (index, param) in (1..).zip(params) {
+            param.to_value(&mut |value| {
+                match value {
+                    Value::Null => statement.raw_bind_parameter(index, rusqlite::types::Null),
+                    Value::Integer(integer) => statement.raw_bind_parameter(index, integer),
+                    Value::Text(text) => statement.raw_bind_parameter(index, text),
+                    Value::Blob(bytes) => statement.raw_bind_parameter(index, bytes),
+                    Value::Foreign => return Err(Error::internal("a value that no column holds")),
+                }?;
+                Ok(())
+            })?;
+        }
+        Ok(statement)
+    }
+}
+
+impl database::Connection for SqliteConnection {
+    fn execute(&self, sql: &str, params: Params<'_>) -> Result<usize> {
+        Ok(self.prepare(sql, params)?.raw_execute()?)
+    }
+
+    fn query(&self, sql: &str, params: Params<'_>, each: &mut dyn FnMut(&dyn Row) -> Result<bool>) -> Result<()> {
+        let mut statement = self.prepare(sql, params)?;
+        let mut rows = statement.raw_query();
+        while let Some(row) = rows.next()? {
+            if !each(row)? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn begin(&self, for_writing: bool) -> Result<()> {
+        self.execute(if for_writing { "BEGIN IMMEDIATE" } else { "BEGIN" }, &[]).map(drop)
+    }
+
+    fn in_transaction(&self) -> bool {
+        !self.connection.is_autocommit()
+    }
+
+    fn overwrite_freed(&self, on: bool) -> Result<()> {
+        if on {
+            return Ok(self.connection.pragma_update(None, "secure_delete", true)?);
+        }
+        overwrite_deleted(&self.connection)
+    }
+
+    fn after_commit(&self) {
+        if let Some(checkpointer) = &self.checkpointer {
+            checkpointer.after_commit(&self.connection);
+        }
+    }
+
+    fn before_close(&self) {
+        if let Some(checkpointer) = &self.checkpointer {
+            checkpointer.finish(&self.connection);
+        }
+    }
+}
+
+impl Row for rusqlite::Row<'_> {
+    fn value(&self, index: usize) -> Value<'_> {
+        match self.get_ref(index) {
+            Ok(ValueRef::Null) => Value::Null,
+            Ok(ValueRef::Integer(integer)) => Value::Integer(integer),
+            Ok(ValueRef::Text(text)) => std::str::from_utf8(text).map_or(Value::Foreign, Value::Text),
+            Ok(ValueRef::Blob(bytes)) => Value::Blob(bytes),
+            Ok(ValueRef::Real(_)) | Err(_) => Value::Foreign,
+        }
+    }
+
+    fn column(&self, index: usize) -> String {
+        self.as_ref().column_name(index).unwrap_or("a column").to_owned()
+    }
 }
 
 fn wait_when_busy(connection: &mut Connection) -> Result<()> {

@@ -1,12 +1,21 @@
 //! A database looked at from outside, for diagnosis: nothing is created, and nothing is changed.
 
-use std::{collections::BTreeMap, fmt, path::Path, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::{MigrationState, Migrator, SqliteTx, connection::APPLICATION_ID};
+use super::{
+    MigrationState, Migrator,
+    connection::{APPLICATION_ID, SqliteConnection},
+};
 use crate::{
     ReadTx,
+    database::Connection as _,
     error::{Code, Error, Result},
 };
 
@@ -26,27 +35,14 @@ fn schema(connection: &Connection) -> Result<BTreeMap<String, (String, String)>>
 
 /// An existing database, opened for looking only.
 pub struct Inspection {
+    path: PathBuf,
     connection: Connection,
 }
 
 impl Inspection {
     /// Opens the database at `path`, which must exist and be haldir's.
     pub fn open(path: &Path) -> Result<Self> {
-        let unreadable = |problem: &dyn fmt::Display| {
-            Error::new(Code::Unavailable, format!("{} cannot be read as a haldir store: {problem}", path.display()))
-        };
-        // Readers of a write-ahead log write its index of marks, so the file cannot be opened read-only.
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(path, flags).map_err(|error| unreadable(&error))?;
-        let look = || {
-            connection.busy_timeout(BUSY_LIMIT)?;
-            connection.pragma_update(None, "query_only", true)?;
-            connection.pragma_query_value(None, "application_id", |row| row.get::<_, i32>(0))
-        };
-        match look().map_err(|error| unreadable(&error))? {
-            APPLICATION_ID => Ok(Self { connection }),
-            _ => Err(unreadable(&"it is empty, or the database of another program")),
-        }
+        Ok(Self { path: path.to_owned(), connection: open(path)? })
     }
 
     pub(super) fn connection(&self) -> &Connection {
@@ -91,10 +87,27 @@ impl Inspection {
     }
 
     /// Runs `work` on a snapshot. The schema must be up to date.
-    pub fn read<T>(&self, work: impl FnOnce(&dyn ReadTx) -> Result<T>) -> Result<T> {
-        self.connection.execute_batch("BEGIN")?;
-        let outcome = work(&SqliteTx::Inspection(&self.connection));
-        self.connection.execute_batch("COMMIT")?;
-        outcome
+    pub fn read<T>(&self, work: impl FnOnce(&ReadTx) -> Result<T>) -> Result<T> {
+        let connection = SqliteConnection::reader(open(&self.path)?);
+        connection.begin(false)?;
+        work(&ReadTx::on(Box::new(connection)))
+    }
+}
+
+fn open(path: &Path) -> Result<Connection> {
+    let unreadable = |problem: &dyn fmt::Display| {
+        Error::new(Code::Unavailable, format!("{} cannot be read as a haldir store: {problem}", path.display()))
+    };
+    // Readers of a write-ahead log write its index of marks, so the file cannot be opened read-only.
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags).map_err(|error| unreadable(&error))?;
+    let look = || {
+        connection.busy_timeout(BUSY_LIMIT)?;
+        connection.pragma_update(None, "query_only", true)?;
+        connection.pragma_query_value(None, "application_id", |row| row.get::<_, i32>(0))
+    };
+    match look().map_err(|error| unreadable(&error))? {
+        APPLICATION_ID => Ok(connection),
+        _ => Err(unreadable(&"it is empty, or the database of another program")),
     }
 }

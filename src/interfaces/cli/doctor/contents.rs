@@ -109,7 +109,7 @@ fn schema(inspection: &Inspection) -> Check {
 }
 
 /// Whether receivers accept deliveries.
-fn webhooks(tx: &dyn ReadTx, tenant: &TenantId) -> Result<Option<Check>> {
+fn webhooks(tx: &ReadTx, tenant: &TenantId) -> Result<Option<Check>> {
     let is_dead = |webhook: &Webhook| webhook.failures >= DEAD_AFTER || webhook.state == WebhookState::Disabled;
     let dead: Vec<Webhook> = tx.webhooks(tenant)?.into_iter().filter(is_dead).collect();
     let Some(first) = dead.first() else { return Ok(None) };
@@ -125,7 +125,7 @@ fn webhooks(tx: &dyn ReadTx, tenant: &TenantId) -> Result<Option<Check>> {
 }
 
 /// Whether the log is ahead of the clock: the times of entries never go back, so new ones bear that of the last one.
-fn clock(tx: &dyn ReadTx, tenant: &TenantId) -> Result<Option<Check>> {
+fn clock(tx: &ReadTx, tenant: &TenantId) -> Result<Option<Check>> {
     let (now, Some(head)) = (SystemClock.now(), tx.head(tenant)?) else { return Ok(None) };
     let ahead = head.at.seconds_since(now);
     Ok((ahead > MAX_SECONDS).then(|| {
@@ -192,7 +192,7 @@ fn services(keyring: Keyring) -> Result<Services> {
     })
 }
 
-fn api_keys(tx: &dyn ReadTx, tenant: &TenantId) -> Result<Check> {
+fn api_keys(tx: &ReadTx, tenant: &TenantId) -> Result<Check> {
     let keys = tx.api_keys(tenant, None, MAX_KEYS)?;
     let now = SystemClock.now();
     let live: Vec<_> = keys.iter().filter(|key| is_live(key, now)).collect();
@@ -206,7 +206,7 @@ fn api_keys(tx: &dyn ReadTx, tenant: &TenantId) -> Result<Check> {
 }
 
 /// Runs `verifyAuditTrail` on the snapshot, so that not even an opened store is needed.
-fn audit_log(tx: &dyn ReadTx, services: &Services, global: &GlobalOptions) -> Result<Check> {
+fn audit_log(tx: &ReadTx, services: &Services, global: &GlobalOptions) -> Result<Check> {
     const NAME: &str = "audit log";
     let tenant = &global.tenant;
     if tx.wrapped_data_key(tenant)?.is_none() {

@@ -1,0 +1,24 @@
+//! What transactions can do, one file per table or group of tables: the SQL, and the methods of [`ReadTx`](crate::ReadTx) and
+//! [`Tx`](crate::Tx). It is the same for every backend.
+
+pub(crate) mod appending;
+pub(crate) mod approvals;
+pub(crate) mod audit;
+pub mod compliance;
+pub(crate) mod counters;
+pub mod erasing;
+pub(crate) mod flagged;
+pub(crate) mod fold;
+pub(crate) mod in_flight_calls;
+pub(crate) mod keys;
+pub(crate) mod payments;
+pub(crate) mod posting_lists;
+pub(crate) mod proxy;
+pub mod retention;
+pub(crate) mod secrets;
+pub(crate) mod sessions;
+pub mod signing;
+pub mod stats;
+pub mod tree;
+pub(crate) mod usage;
+pub(crate) mod webhooks;

@@ -1,0 +1,201 @@
+//! The writer thread, with group commit: it takes the jobs that wait, runs them one after the other in one
+//! `BEGIN IMMEDIATE` transaction, commits once for all of them, and then answers each. A commit syncs the write-ahead log
+//! (`synchronous=FULL`), so a change that was answered survives power loss.
+//!
+//! There is no waiting window: a batch is what has queued up while the disk was busy with the one before.
+
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+        mpsc::{Receiver, Sender, channel},
+    },
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use tokio::sync::oneshot;
+
+use crate::{
+    Tx,
+    batch::Batch,
+    database::Connection,
+    error::{Code, CoreError, CoreResult, Error, Result},
+    metrics::METRICS,
+    row_cache::RowCache,
+};
+
+/// Jobs that may wait; one more is refused with `unavailable`.
+const MAX_QUEUED: usize = 8_192;
+/// Jobs in one commit: bounds how long the first of them waits for the last.
+const MAX_BATCH: usize = 512;
+/// How long a job that no caller waits for may wait to be committed together with others.
+const LINGER: Duration = Duration::from_millis(1);
+
+/// A change to make, in the queue.
+struct Job {
+    /// Makes the change in the batch's transaction.
+    run: Box<dyn FnOnce(&mut Batch) -> Reply + Send>,
+    /// Whether a caller waits for it.
+    is_awaited: bool,
+}
+
+/// Answers a job's caller, given whether the batch was committed.
+type Reply = Box<dyn FnOnce(Result<()>) + Send>;
+
+/// A handle on the writer thread.
+pub(crate) struct Writer {
+    /// `None` once the store is closed. A std mutex: it is held to put one job in.
+    jobs: Mutex<Option<Sender<Job>>>,
+    queued: Arc<Queued>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// Jobs in the queue or in the running batch.
+#[derive(Default)]
+struct Queued {
+    all: AtomicUsize,
+    /// Those that no caller waits for.
+    unawaited: AtomicUsize,
+}
+
+impl Writer {
+    pub(crate) fn start(connection: Box<dyn Connection>, row_cache: Arc<RowCache>) -> Result<Self> {
+        let queued = Arc::<Queued>::default();
+        let (sender, jobs) = channel();
+        let thread = thread::Builder::new()
+            .name("haldir-writer".into())
+            .spawn({
+                let queued = Arc::clone(&queued);
+                move || run(&jobs, &queued, &mut Batch::new(connection, row_cache))
+            })
+            .map_err(Error::internal)?;
+        Ok(Self { jobs: Mutex::new(Some(sender)), queued, thread: Mutex::new(Some(thread)) })
+    }
+
+    pub(crate) async fn write<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Tx) -> CoreResult<T> + Send + 'static,
+    ) -> CoreResult<T> {
+        let (sender, receiver) = oneshot::channel();
+        let run = Box::new(move |batch: &mut Batch| -> Reply {
+            let result = batch.run_job(work);
+            // The receiver is gone if the caller hung up; the change stands all the same.
+            Box::new(move |committed| drop(sender.send(committed.map_err(CoreError::from).and(result))))
+        });
+        self.push(Job { run, is_awaited: true })?;
+        receiver.await.unwrap_or_else(|_| Err(closed().into()))
+    }
+
+    /// A change that no caller waits for; `failed` is called if it was not made.
+    pub(crate) fn write_behind(
+        &self,
+        work: impl FnOnce(&mut Tx) -> CoreResult<()> + Send + 'static,
+        failed: impl Fn(CoreError) + Send + Sync + 'static,
+    ) {
+        let failed = Arc::new(failed);
+        let refused = Arc::clone(&failed);
+        let run = Box::new(move |batch: &mut Batch| -> Reply {
+            let result = batch.run_job(work);
+            Box::new(move |committed| {
+                committed.map_err(CoreError::from).and(result).unwrap_or_else(|error| failed(error));
+            })
+        });
+        self.push(Job { run, is_awaited: false }).unwrap_or_else(|error| refused(error.into()));
+    }
+
+    fn push(&self, job: Job) -> Result<()> {
+        let jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(jobs) = &*jobs else { return Err(closed()) };
+        // Added to under the lock only.
+        if self.queued.all.load(Ordering::Relaxed) >= MAX_QUEUED {
+            return Err(Error::new(Code::Unavailable, format!("{MAX_QUEUED} writes are waiting already; try again")));
+        }
+        let unawaited = usize::from(!job.is_awaited);
+        self.queued.all.fetch_add(1, Ordering::Relaxed);
+        self.queued.unawaited.fetch_add(unawaited, Ordering::Relaxed);
+        METRICS.queued_writes.add(1);
+        jobs.send(job).map_err(|_| closed())
+    }
+
+    /// Whether there is a job that no caller waits for.
+    pub(crate) fn is_behind(&self) -> bool {
+        self.queued.unawaited.load(Ordering::Relaxed) > 0
+    }
+
+    /// Takes no more jobs, finishes those that are queued, and ends the thread.
+    pub(crate) fn close(&self) {
+        drop(self.jobs.lock().unwrap_or_else(PoisonError::into_inner).take());
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if thread.is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("the writer thread had panicked");
+        }
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+fn run(jobs: &Receiver<Job>, queued: &Queued, batch: &mut Batch) {
+    let mut waiting = VecDeque::new();
+    while wait(jobs, &mut waiting) {
+        // While another process had the lock, jobs have waited as well: if no transaction can begin, all are answered
+        // now, not after another such wait each.
+        let begun = batch.begin();
+        let most = if begun.is_ok() { MAX_BATCH } else { MAX_QUEUED };
+        let (mut replies, mut unawaited) = (Vec::new(), 0);
+        while replies.len() < most
+            && (begun.is_err() || batch.is_open())
+            && let Some(job) = waiting.pop_front().or_else(|| jobs.try_recv().ok())
+        {
+            unawaited += usize::from(!job.is_awaited);
+            replies.push((job.run)(batch));
+        }
+        let committed = begun.and_then(|()| batch.commit());
+        batch.clear();
+        if committed.is_err() {
+            // Until a check says otherwise: the next batch may be smaller, and find room.
+            METRICS.writes_fail.store(true, Ordering::Relaxed);
+        }
+        queued.all.fetch_sub(replies.len(), Ordering::Relaxed);
+        queued.unawaited.fetch_sub(unawaited, Ordering::Relaxed);
+        METRICS.queued_writes.add(-i64::try_from(replies.len()).unwrap_or(0));
+        METRICS.batch_size.observe(replies.len() as u64);
+        for reply in replies {
+            reply(committed.clone());
+        }
+        if let Ok(connection) = batch.connection() {
+            connection.after_commit();
+        }
+    }
+    if let Ok(connection) = batch.connection() {
+        connection.before_close();
+    }
+}
+
+/// Waits until there is a job that a caller waits for, or others have waited for [`LINGER`]; `false` once there will be no more.
+fn wait(jobs: &Receiver<Job>, waiting: &mut VecDeque<Job>) -> bool {
+    if waiting.is_empty() {
+        let Ok(job) = jobs.recv() else { return false };
+        waiting.push_back(job);
+    }
+    let until = Instant::now() + LINGER;
+    while waiting.len() < MAX_BATCH
+        && waiting.back().is_some_and(|job| !job.is_awaited)
+        && let Ok(job) = jobs.recv_timeout(until.saturating_duration_since(Instant::now()))
+    {
+        waiting.push_back(job);
+    }
+    true
+}
+
+fn closed() -> Error {
+    Error::new(Code::Unavailable, "haldir is shutting down; try again")
+}
+
+#[cfg(test)]
+mod tests;
