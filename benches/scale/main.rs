@@ -293,7 +293,7 @@ impl Filler {
 
     fn insert_sessions(&self, runtime: &Runtime) -> Result<()> {
         let made = Arc::clone(&self.sessions);
-        runtime.block_on(self.store.write(move |tx: &mut Tx| {
+        runtime.block_on(self.store.write(&TenantId::local(), move |tx: &mut Tx| {
             Ok(made.iter().try_for_each(|session| tx.insert_session(&TenantId::local(), session))?)
         }))
     }
@@ -301,7 +301,7 @@ impl Filler {
     /// Appends entries `first` up to `end`, of a log of so many, in one transaction.
     fn append(&self, runtime: &Runtime, first: i64, end: i64, entries: i64) -> Result<()> {
         let (services, sessions) = (Arc::clone(&self.services), Arc::clone(&self.sessions));
-        runtime.block_on(self.store.write(move |tx: &mut Tx| {
+        runtime.block_on(self.store.write(&TenantId::local(), move |tx: &mut Tx| {
             let caller = caller();
             for number in first..end {
                 let now = moment(number, entries);

@@ -58,11 +58,12 @@ impl OutwardOperation for ApproveRequest {
             Some(given) => edited::check(&cx, &request_id, given.get()).await?,
             None => None,
         };
-        let id = request_id.clone();
+        let (id, decided_by, note) = (request_id.clone(), optional_text(decided_by), optional_text(note));
         let approve = move |cx: &mut WriteContext<'_>| {
             let approval = open(cx, &id)?;
-            let arguments = checked.map(|checked| checked.confirmed(cx, &approval)).transpose()?.flatten();
-            let (status, decided_by, note) = (ApprovalStatus::Approved, optional_text(decided_by), optional_text(note));
+            let checked = checked.as_ref().map(|checked| checked.confirmed(cx, &approval));
+            let arguments = checked.transpose()?.flatten();
+            let (status, decided_by, note) = (ApprovalStatus::Approved, decided_by.clone(), note.clone());
             decide(cx, approval, Decision { status, decided_by, note, arguments })
         };
         let decided = cx.write(move |cx| match approve(cx) {

@@ -50,12 +50,12 @@ pub(super) async fn check(cx: &OutwardContext, request: &ApprovalId, json: &str)
 
 impl CheckedArguments {
     /// The arguments to send instead, if the tool is unchanged since the check; `None` if they equal the requested ones.
-    pub(super) fn confirmed(self, cx: &WriteContext<'_>, approval: &Approval) -> Result<Option<String>> {
+    pub(super) fn confirmed(&self, cx: &WriteContext<'_>, approval: &Approval) -> Result<Option<String>> {
         if definition(cx.tx, &cx.caller.tenant, approval)? != self.definition {
             let message = "the tool has changed meanwhile: look at the request again, then decide";
             return Err(Error::new(Code::Conflict, message).field("arguments"));
         }
-        Ok(Some(self.canonical).filter(|edited| edited != asked(approval)))
+        Ok(Some(self.canonical.clone()).filter(|edited| edited != asked(approval)))
     }
 }
 

@@ -75,7 +75,7 @@ impl Meter {
             let usage = |calls| Usage { calls, secret_reads: 0 };
             Ok(counted.iter().try_for_each(|(tenant, day, n)| tx.add_usage(tenant, Month::of(*day), usage(*n)))?)
         };
-        match store.write(work).await {
+        match store.write_for_all(work).await {
             Ok(()) => stored.iter().for_each(|(tenant, day, n)| self.add(tenant, *day, -n)),
             Err(error) => tracing::warn!(%error, "calls that were counted are not stored yet"),
         }

@@ -81,18 +81,19 @@ impl OutwardContext {
     /// Reads on one snapshot.
     pub fn read<T>(&self, work: impl FnOnce(&ReadContext<'_>) -> Result<T>) -> Result<T> {
         let now = self.services.clock.now();
-        self.store
-            .read(|tx: &ReadTx| work(&ReadContext { tx, caller: &self.caller, now, services: &self.services }))
+        self.store.read(|tx: &ReadTx| work(&ReadContext { tx, caller: &self.caller, now, services: &self.services }))
     }
 
     /// Runs `work` in a transaction, and returns once it is durable.
     pub async fn write<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&mut WriteContext<'_>) -> Result<T> + Send + 'static,
+        mut work: impl FnMut(&mut WriteContext<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let (caller, services) = (self.caller.clone(), Arc::clone(&self.services));
-        let now = services.clock.now();
-        self.store.write(move |tx| work(&mut WriteContext { tx, caller: &caller, now, services: &services })).await
+        let (now, tenant) = (services.clock.now(), caller.tenant.clone());
+        self.store
+            .write(&tenant, move |tx| work(&mut WriteContext { tx, caller: &caller, now, services: &services }))
+            .await
     }
 
     /// Enqueues the outcome of a call with the writer without waiting. Later writes see it. Until it is durable, a few
@@ -108,6 +109,7 @@ impl OutwardContext {
         let call = call.to_owned();
         let outcome = Arc::new(Outcome { store, caller, services, call, at, work: Box::new(work), runtime });
         let written = Arc::clone(&outcome);
-        self.store.write_behind(move |tx| written.write(tx), move |error| Unwritten::keep(&outcome, &error));
+        let tenant = outcome.caller.tenant.clone();
+        self.store.write_behind(&tenant, move |tx| written.write(tx), move |error| Unwritten::keep(&outcome, &error));
     }
 }

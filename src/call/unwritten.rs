@@ -104,7 +104,7 @@ impl Unwritten {
         loop {
             let Some(outcome) = self.state().outcomes.front().cloned() else { return true };
             let written = Arc::clone(&outcome);
-            match outcome.store.write(move |tx| written.write(tx)).await {
+            match outcome.store.write(&outcome.caller.tenant, move |tx| written.write(tx)).await {
                 Ok(()) => {}
                 Err(error) if error.code == Code::Unavailable => return false,
                 Err(error) => {
@@ -122,7 +122,7 @@ impl Unwritten {
         for outcome in outcomes {
             let (written, call) = (Arc::clone(&outcome), outcome.call.clone());
             let failed = move |error: Error| tracing::error!(%error, call, "the outcome of a call is lost");
-            outcome.store.write_behind(move |tx| written.write(tx), failed);
+            outcome.store.write_behind(&outcome.caller.tenant, move |tx| written.write(tx), failed);
         }
     }
 }

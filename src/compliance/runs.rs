@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     call::{ReadContext, Services, WriteContext},
-    error::Result,
+    error::{Error, Result},
     model::{Caller, TenantId, UnixMicros},
     outbox,
     store::{ReadTx, Store, Tx, compliance::Schedule},
@@ -84,7 +84,7 @@ impl Runner {
     }
 
     async fn run_one(&self, tenant: TenantId, id: String, now: UnixMicros) -> Result<()> {
-        let caller = Caller::internal(tenant, PRINCIPAL);
+        let caller = Caller::internal(tenant.clone(), PRINCIPAL);
         let (services, asking, wanted) = (Arc::clone(&self.services), caller.clone(), id);
         let made = self.store.scan(move |tx: &ReadTx| {
             let Some(schedule) = find(tx, &asking.tenant, &wanted)?.filter(|schedule| schedule.due_at <= now) else {
@@ -99,20 +99,20 @@ impl Runner {
         let services = Arc::clone(&self.services);
         let work = move |tx: &mut Tx| {
             let mut cx = WriteContext { tx, caller: &caller, now, services: &services };
-            finish(&mut cx, &schedule, pack)
+            finish(&mut cx, &schedule, pack.as_ref())
         };
-        self.store.write(work).await
+        self.store.write(&tenant, work).await
     }
 }
 
 /// Delivers the pack and moves the schedule on, unless another process has.
-fn finish(cx: &mut WriteContext<'_>, made_for: &Schedule, pack: Result<Pack>) -> Result<()> {
+fn finish(cx: &mut WriteContext<'_>, made_for: &Schedule, pack: Result<&Pack, &Error>) -> Result<()> {
     let tenant = cx.caller.tenant.clone();
     let Some(mut schedule) = find(cx.tx, &tenant, &made_for.id)? else { return Ok(()) };
     if schedule.period_start != made_for.period_start || schedule.due_at != made_for.due_at {
         return Ok(());
     }
-    let ready = pack.and_then(|pack| {
+    let ready = pack.map_err(Error::clone).and_then(|pack| {
         outbox::require_active(cx.tx, &tenant, schedule.webhook_id)?;
         let keys = cx.keys()?;
         chain::authentic_head(cx.tx, &keys, &tenant).map(|_| pack)
@@ -121,7 +121,7 @@ fn finish(cx: &mut WriteContext<'_>, made_for: &Schedule, pack: Result<Pack>) ->
     match ready {
         Ok(pack) => {
             // A failure from here on rolls the whole run back.
-            deliver(cx, &schedule, &pack)?;
+            deliver(cx, &schedule, pack)?;
             schedule.run_count += 1;
             schedule.last_error = String::new();
             schedule.period_start = schedule.cadence.end_of(schedule.period_start);

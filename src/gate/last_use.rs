@@ -41,9 +41,8 @@ impl LastUse {
         let (store, digest) = (store.clone(), key.digest);
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn(async move {
-                let update =
-                    move |tx: &mut crate::store::Tx| Ok(tx.update_api_key(&digest, ApiKeyUpdate::Used(now))?);
-                if let Err(error) = store.write(update).await {
+                let update = move |tx: &mut crate::store::Tx| Ok(tx.update_api_key(&digest, ApiKeyUpdate::Used(now))?);
+                if let Err(error) = store.write_for_all(update).await {
                     tracing::warn!(%error, "the last use of a key was not noted");
                 }
             });

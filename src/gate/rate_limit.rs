@@ -83,7 +83,8 @@ impl RateLimiter {
             return outcome;
         }
         let (digest, wanted) = (key.digest, (limit / LEASES_PER_HOUR).max(1));
-        let (taken, used) = store.write(move |tx| Ok(tx.take_calls(&digest, hour, wanted, limit)?)).await?;
+        let (taken, used) =
+            store.write(&key.tenant, move |tx| Ok(tx.take_calls(&digest, hour, wanted, limit)?)).await?;
         let mut leases = self.leases.lock().unwrap_or_else(PoisonError::into_inner);
         if leases.len() >= MAX_REMEMBERED {
             leases.clear();

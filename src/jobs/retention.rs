@@ -62,7 +62,7 @@ impl Haldir {
                 let now = services.clock.now();
                 retention::step(&mut WriteContext { tx, caller: &caller, now, services: &services }, Begin::Daily)
             };
-            match self.inner.store.write(work).await? {
+            match self.inner.store.write(tenant, work).await? {
                 Some((run, _)) if run.done_seq < run.up_to_seq => tokio::time::sleep(STEP_PAUSE).await,
                 _ => return Ok(()),
             }

@@ -121,7 +121,7 @@ impl Haldir {
             services.keyring.reseal(tx, &next)?;
             Ok(wrapped)
         };
-        self.inner.store.write(work).await
+        self.inner.store.write(&TenantId::local(), work).await
     }
 }
 

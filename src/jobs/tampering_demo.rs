@@ -100,7 +100,7 @@ async fn rewrite(path: &Path, key: &Key, settings: Settings) -> Result<()> {
     let store = Store::open(path)?;
     let keyring = Keyring::new(key);
     store
-        .write(move |tx| {
+        .write(&TenantId::local(), move |tx| {
             let keys = keyring.tenant(tx, &TenantId::local())?;
             chain::begin(tx, &keys, &TenantId::local(), crate::model::UnixMicros(0))
         })

@@ -92,8 +92,8 @@ impl Haldir {
             }))
         })?;
         let Some(head) = next else { return Ok(()) };
-        let tenant = tenant.clone();
-        self.inner.store.write(move |tx: &mut Tx| Ok(tx.record_head(&tenant, &head)?)).await
+        let of = tenant.clone();
+        self.inner.store.write(tenant, move |tx| Ok(tx.record_head(&of, &head)?)).await
     }
 
     /// Every key that tree heads were signed with, the newest first; the server publishes them without authentication.
@@ -131,7 +131,7 @@ impl Haldir {
             watch::append(&mut cx, Draft::governance("signing_key.rotate", None, &details)?)?;
             Ok(new)
         };
-        self.inner.store.write(work).await
+        self.inner.store.write(&TenantId::local(), work).await
     }
 
     /// Erases the private halves of signing keys whose overlap is over.
@@ -151,6 +151,6 @@ impl Haldir {
             }
             Ok(())
         };
-        self.inner.store.write(work).await
+        self.inner.store.write(&TenantId::local(), work).await
     }
 }

@@ -1,6 +1,6 @@
 //! The definition of an operation: name, tool, route, permission, schemas, and how it runs.
 
-use std::{marker::PhantomData, pin::Pin};
+use std::{marker::PhantomData, pin::Pin, sync::Arc};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings, transform::RecursiveTransform};
 use serde::de::DeserializeOwned;
@@ -98,7 +98,7 @@ pub enum Run {
     /// A change with an outgoing request between two transactions.
     Outward(fn(&str, OutwardContext) -> Result<OutwardFuture>),
     /// A change: its input is parsed on the worker that received the call, the rest runs in the writer's transaction.
-    Write(fn(&str) -> Result<Prepared>),
+    Write(fn(Arc<Zeroizing<String>>) -> Result<Prepared>),
 }
 
 impl Run {
@@ -119,8 +119,8 @@ pub struct PollResult {
     pub wait_seconds: u64,
 }
 
-/// A change with a valid input.
-pub type Prepared = Box<dyn FnOnce(&mut WriteContext<'_>) -> Result<Renderer> + Send>;
+/// A change with a valid input. It can run again, in another transaction.
+pub type Prepared = Box<dyn FnMut(&mut WriteContext<'_>) -> Result<Renderer> + Send>;
 /// A running outward operation. It yields the response, and whether a retry gets the same.
 pub type OutwardFuture = Pin<Box<dyn Future<Output = Result<(ResponseBody, bool)>> + Send>>;
 /// Renders the response as JSON, outside the writer thread.
@@ -356,9 +356,10 @@ fn run_outward<O: OutwardOperation>(json: &str, cx: OutwardContext) -> Result<Ou
     }))
 }
 
-fn prepare<O: WriteOperation>(json: &str) -> Result<Prepared> {
-    let operation: O = input::parse(json)?;
+fn prepare<O: WriteOperation>(json: Arc<Zeroizing<String>>) -> Result<Prepared> {
+    let mut parsed = Some(input::parse::<O>(&json)?);
     Ok(Box::new(move |cx| {
+        let operation = parsed.take().map_or_else(|| input::parse(&json), Ok)?;
         let output = operation.run(cx)?;
         Ok(Box::new(move || render(&output)))
     }))

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Instant};
 
 use tokio_util::sync::CancellationToken;
+use zeroize::Zeroizing;
 
 use super::{
     definition::{Operation, Prepared, Renderer, ResponseBody, Run},
@@ -209,9 +210,10 @@ impl Haldir {
                 Box::pin(self.call_out(operation, run_outward, caller, input, options, now)).await?
             }
             Run::Write(prepare) => {
-                let prepared = prepare(input)?;
+                let input = Arc::new(Zeroizing::new(input.to_owned()));
+                let prepared = prepare(Arc::clone(&input))?;
                 if operation.address_field.is_some() {
-                    Box::pin(self.check_address(operation, input)).await?;
+                    Box::pin(self.check_address(operation, &input)).await?;
                 }
                 self.write(operation, prepared, caller, input, options, now).await?
             }
@@ -350,14 +352,12 @@ impl Haldir {
             return Ok(error);
         }
         let (services, input) = (Arc::clone(&self.inner.services), input.to_owned());
-        self.inner
-            .store
-            .write(move |tx| {
-                let mut cx = WriteContext { tx, caller: &caller, now, services: &services };
-                denial::record(&mut cx, operation, &input, &error)?;
-                Ok(error)
-            })
-            .await
+        let (tenant, refusal) = (caller.tenant.clone(), error.clone());
+        let recorded = self.inner.store.write(&tenant, move |tx| {
+            let mut cx = WriteContext { tx, caller: &caller, now, services: &services };
+            denial::record(&mut cx, operation, &input, &refusal)
+        });
+        recorded.await.map(|()| error)
     }
 
     async fn count(&self, authenticated: &Authenticated, now: UnixMicros) -> Result<Option<RateLimitStatus>> {
@@ -375,20 +375,20 @@ impl Haldir {
     async fn write(
         &self,
         operation: &'static Operation,
-        prepared: Prepared,
+        mut prepared: Prepared,
         caller: Caller,
-        input: &str,
+        input: Arc<Zeroizing<String>>,
         options: CallOptions,
         now: UnixMicros,
     ) -> Result<(u16, ResponseBody)> {
         let idempotent = match options.idempotency_key {
-            Some(key) if operation.takes_idempotency_key() => Some(IdempotentCall::new(operation, &key, input)?),
+            Some(key) if operation.takes_idempotency_key() => Some(IdempotentCall::new(operation, &key, &input)?),
             _ => None,
         };
-        let (services, input) = (Arc::clone(&self.inner.services), input.to_owned());
-        let outcome = self.inner.store.write(move |tx| {
+        let (services, tenant) = (Arc::clone(&self.inner.services), caller.tenant.clone());
+        let outcome = self.inner.store.write(&tenant, move |tx| {
             let mut cx = WriteContext { tx, caller: &caller, now, services: &services };
-            run_write(&mut cx, operation, prepared, &input, idempotent)
+            run_write(&mut cx, operation, &mut prepared, &input, idempotent.as_ref())
         });
         let (status, answer) = outcome.await??;
         Ok((status, answer()?))
@@ -399,12 +399,12 @@ impl Haldir {
 fn run_write(
     cx: &mut WriteContext<'_>,
     operation: &'static Operation,
-    prepared: Prepared,
+    prepared: &mut Prepared,
     input: &str,
-    idempotent: Option<IdempotentCall>,
+    idempotent: Option<&IdempotentCall>,
 ) -> Result<Result<(u16, Renderer)>> {
     let rendered = |status, body| (status, Box::new(move || Ok(body)) as Renderer);
-    if let Some(earlier) = idempotent.as_ref().map(|call| call.earlier(cx)).transpose()?.flatten() {
+    if let Some(earlier) = idempotent.map(|call| call.earlier(cx)).transpose()?.flatten() {
         return Ok(earlier.map(|(status, body)| rendered(status, body)));
     }
     match prepared(cx) {

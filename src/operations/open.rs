@@ -115,7 +115,7 @@ impl Haldir {
             }
             Ok(())
         };
-        self.inner.store.write(work).await
+        self.inner.store.write(&TenantId::local(), work).await
     }
 
     /// Whether no API key was ever created.
@@ -154,8 +154,8 @@ impl Haldir {
 
     /// Writes `CHECKED_BYTES` and deletes them.
     pub async fn try_write(&self) -> Result<()> {
-        self.inner.store.write(|tx| Ok(tx.set_ballast(CHECKED_BYTES)?)).await?;
-        self.inner.store.write(|tx| Ok(tx.set_ballast(0)?)).await
+        self.inner.store.write_for_all(|tx| Ok(tx.set_ballast(CHECKED_BYTES)?)).await?;
+        self.inner.store.write_for_all(|tx| Ok(tx.set_ballast(0)?)).await
     }
 
     /// Queued work in the whole store.
@@ -190,7 +190,7 @@ impl Haldir {
                 let mut cx = WriteContext { tx, caller: &caller, now, services: &services };
                 create_api_key::record(&mut cx, record, &presented).map(drop)
             };
-            self.inner.store.write(work).await?;
+            self.inner.store.write(&TenantId::local(), work).await?;
         }
         let credential = Credential::ApiKey(key);
         let now = self.inner.services.clock.now();

@@ -73,8 +73,8 @@ async fn once(
         Err(error) if error.is_refusal() => Some((error.code.status(), error.body(None))),
         _ => None,
     };
-    let kept = cx.write(move |cx| match kept {
-        Some((status, body)) => idempotent.keep(cx, operation, status, &body),
+    let kept = cx.write(move |cx| match &kept {
+        Some((status, body)) => idempotent.keep(cx, operation, *status, body),
         None => idempotent.release(cx),
     });
     if let Err(error) = kept.await {

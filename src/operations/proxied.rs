@@ -232,7 +232,7 @@ impl Haldir {
             return Ok(());
         }
         let name = upstream.clone();
-        cx.write(move |cx| declare(cx, name)).await
+        cx.write(move |cx| declare(cx, name.clone())).await
     }
 
     /// What a server does by itself about the proxy, until `stop`: it closes calls that no process vouches for any more,
@@ -363,12 +363,12 @@ impl Haldir {
     }
 
     async fn close_abandoned_of(&self, tenant: TenantId) -> Result<usize> {
-        let (services, caller) = (Arc::clone(&self.inner.services), Caller::internal(tenant, PRINCIPAL));
+        let (services, caller) = (Arc::clone(&self.inner.services), Caller::internal(tenant.clone(), PRINCIPAL));
         let work = move |tx: &mut Tx| {
             let now = services.clock.now();
             abandoned::close(&mut WriteContext { tx, caller: &caller, now, services: &services })
         };
-        self.inner.store.write(work).await
+        self.inner.store.write(&tenant, work).await
     }
 
     /// A client that stays wants log messages of upstreams from this level on, for as long as the answer is kept. Those that

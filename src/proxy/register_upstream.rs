@@ -144,7 +144,7 @@ impl OutwardOperation for RegisterUpstream {
         let host = url.host_str().unwrap_or_default().to_owned();
         let (known, put) = (name.clone(), address.clone());
         cx.write(move |cx| {
-            let upstream = registered(cx, known, put, (headers, limits))?;
+            let upstream = registered(cx, &known, &put, (&headers, limits))?;
             // The rest of the address may be a secret, and agents read the log.
             let names: Vec<_> = upstream.headers.keys().collect();
             let mut details = json!({"name": upstream.name, "host": host, "headers": names});
@@ -192,17 +192,17 @@ impl OutwardOperation for RegisterUpstream {
 
 fn registered(
     cx: &mut WriteContext<'_>,
-    name: UpstreamName,
-    url: String,
-    (headers, limits): (BTreeMap<String, String>, UpstreamSettings),
+    name: &UpstreamName,
+    url: &str,
+    (headers, limits): (&BTreeMap<String, String>, UpstreamSettings),
 ) -> Result<Upstream> {
     let tenant = cx.caller.tenant.clone();
-    if cx.services.settings.children.get(&tenant, &name).is_some() {
+    if cx.services.settings.children.get(&tenant, name).is_some() {
         let message = format!("{name} is a child process, from the configuration of this server: name it otherwise");
         return Err(Error::new(Code::Conflict, message).field("name"));
     }
-    let before = cx.tx.upstream_alike(&tenant, &name)?;
-    if let Some(other) = before.as_ref().filter(|other| other.name != name) {
+    let before = cx.tx.upstream_alike(&tenant, name)?;
+    if let Some(other) = before.as_ref().filter(|other| other.name != *name) {
         let message = format!("there is an upstream {} already, which people would take for {name}", other.name);
         return Err(Error::new(Code::Conflict, message).field("name"));
     }
@@ -211,9 +211,9 @@ fn registered(
         return Err(Error::new(Code::Conflict, message));
     }
     let upstream = Upstream {
-        name,
-        url,
-        headers,
+        name: name.clone(),
+        url: url.to_owned(),
+        headers: headers.clone(),
         limits,
         // Connections of an earlier registration do not serve this one, even if it was deleted in between.
         generation: before.as_ref().map_or(cx.now.0, |before| before.generation.max(cx.now.0 - 1) + 1),

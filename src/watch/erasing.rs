@@ -139,12 +139,7 @@ fn subject_hash(keys: &TenantKeys, tenant: &TenantId, subject: &Subject) -> [u8;
 }
 
 /// Refuses while the subject can still act: what it does next would name it again.
-pub fn require_ended(
-    tx: &ReadTx,
-    tenant: &TenantId,
-    subject: &Subject,
-    now: crate::model::UnixMicros,
-) -> Result<()> {
+pub fn require_ended(tx: &ReadTx, tenant: &TenantId, subject: &Subject, now: crate::model::UnixMicros) -> Result<()> {
     let message = match (tx.in_use(tenant, subject, now)?, subject) {
         (None, _) => return Ok(()),
         (Some(InUse::Session(session)), Subject::Agent(agent)) => {

@@ -258,6 +258,7 @@ pub async fn build(store: &Store) -> Result<()> {
         }
         let from = build.clone();
         let (step, hashes) = store.scan(move |tx| next_step(tx, &from)).await?;
+        let tenant = build.tenant.clone();
         let work = move |tx: &mut crate::store::Tx| {
             // Another process may have been faster with this step.
             Ok(if tx.tree_build(Some(&build.tenant))?.as_ref() == Some(&build) {
@@ -266,7 +267,7 @@ pub async fn build(store: &Store) -> Result<()> {
                 Ok(())
             }?)
         };
-        store.write(work).await?;
+        store.write(&tenant, work).await?;
     }
     Ok(())
 }

@@ -212,14 +212,14 @@ impl Deliverer {
     async fn write<T: Send + 'static>(
         &self,
         tenant: &TenantId,
-        work: impl FnOnce(&mut WriteContext<'_>) -> Result<T> + Send + 'static,
+        mut work: impl FnMut(&mut WriteContext<'_>) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let caller = Caller::internal(tenant.clone(), PRINCIPAL);
         let services = Arc::clone(&self.services);
         let run = move |tx: &mut Tx| {
             work(&mut WriteContext { tx, caller: &caller, now: services.clock.now(), services: &services })
         };
-        self.store.write(run).await
+        self.store.write(tenant, run).await
     }
 
     /// How long to wait for a notification: until the next webhook is due, at most [`LOOK_EVERY`].
@@ -234,7 +234,7 @@ impl Deliverer {
     async fn clean(&self) -> Result<()> {
         let before = self.services.clock.now().plus_seconds(-KEEP_SECONDS);
         for _ in 0..MAX_CLEAN_STEPS {
-            if self.store.write(move |tx| Ok(tx.forget_deliveries(before, CLEAN_STEP)?)).await? == 0 {
+            if self.store.write_for_all(move |tx| Ok(tx.forget_deliveries(before, CLEAN_STEP)?)).await? == 0 {
                 break;
             }
         }

@@ -2,8 +2,9 @@
 //! the others, and are committed together.
 
 use std::{
+    env,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
+    sync::{Arc, LazyLock},
     time::Instant,
 };
 
@@ -12,6 +13,7 @@ use crate::{
     database::Connection,
     error::{Code, CoreError, CoreResult, Error, Result},
     metrics::METRICS,
+    model::TenantId,
     row_cache::RowCache,
 };
 
@@ -84,13 +86,24 @@ impl Batch {
     }
 
     /// Runs one job so that neither its error nor its panic touches the rest of the batch.
-    pub(crate) fn run_job<T>(&mut self, work: impl FnOnce(&mut Tx) -> CoreResult<T>) -> CoreResult<T> {
+    pub(crate) fn run_job<T>(
+        &mut self,
+        tenant: Option<TenantId>,
+        mut work: impl FnMut(&mut Tx) -> CoreResult<T>,
+    ) -> CoreResult<T> {
         if !self.is_open() {
             return Err(not_written().into());
         }
         let tx = &mut self.tx;
-        let outcome = catch_unwind(AssertUnwindSafe(|| work(tx)))
-            .unwrap_or_else(|_| Err(CoreError::internal("a write panicked")));
+        tx.begin_job(tenant);
+        let outcome = catch_unwind(AssertUnwindSafe(|| {
+            if runs_twice() {
+                let _ = work(tx);
+                tx.start_over()?;
+            }
+            work(tx)
+        }));
+        let outcome = outcome.unwrap_or_else(|_| Err(CoreError::internal("a write panicked")));
         if outcome.is_ok() {
             self.tx.buffer().keep_job();
         } else {
@@ -119,6 +132,12 @@ impl Batch {
     }
 }
 
+/// Whether each job runs twice, as it would after a failed commit, so that tests find a job that cannot.
+fn runs_twice() -> bool {
+    static TWICE: LazyLock<bool> = LazyLock::new(|| env::var_os("HALDIR_TEST_RUN_JOBS_TWICE").is_some());
+    cfg!(debug_assertions) && *TWICE
+}
+
 fn not_written() -> Error {
     Error::new(Code::Unavailable, "the store could not write; nothing was changed")
 }
@@ -142,9 +161,9 @@ mod tests {
         batch.tx.control("CREATE TABLE t (n INTEGER)").unwrap();
         let insert = |tx: &Tx, n: i64| tx.change("INSERT INTO t VALUES (?1)", params![n]).map(drop);
         batch.begin().unwrap();
-        batch.run_job(|tx| Ok(insert(tx, 1)?)).unwrap();
+        batch.run_job(None, |tx| Ok(insert(tx, 1)?)).unwrap();
         // It fails, and its savepoint is not there any more.
-        let lost = batch.run_job(|tx| {
+        let lost = batch.run_job(None, |tx| {
             insert(tx, 2)?;
             tx.control("RELEASE job")?;
             Err::<(), _>(CoreError::internal("no"))
@@ -152,7 +171,7 @@ mod tests {
         assert_eq!(lost.unwrap_err().code, Code::Unavailable);
         let rows: i64 = batch.tx.one("SELECT count(*) FROM t", &[]).unwrap();
         assert!(!batch.is_open() && rows == 0, "what was half done stands");
-        assert_eq!(batch.run_job(|_| Ok(())).unwrap_err().code, Code::Unavailable, "the batch goes on");
+        assert_eq!(batch.run_job(None, |_| Ok(())).unwrap_err().code, Code::Unavailable, "the batch goes on");
         // One that even cannot be rolled back is never committed.
         batch.begin().unwrap();
         batch.broken = true;

@@ -20,7 +20,7 @@ mod writer;
 
 use std::{path::Path, sync::Arc};
 
-use haldir_core::{crypto, metrics, model};
+use haldir_core::{crypto, metrics, model, model::TenantId};
 use readers::Readers;
 use row_cache::RowCache;
 use tokio::sync::{Semaphore, oneshot};
@@ -73,23 +73,34 @@ impl Store {
         Ok(Self { inner: Arc::new(Inner { readers, writer, row_cache, scans: Arc::new(Semaphore::new(MAX_SCANS)) }) })
     }
 
-    /// Runs `work` in a transaction of its own. Its changes are kept only if it answers `Ok`, and then this
-    /// answers once they are durable. `work` may run on another thread, batched with others.
-    pub async fn write<T: Send + 'static>(
+    /// Runs `work` in a transaction of its own, which appends to no other tenant's log than this. Its changes are kept only if it
+    /// answers `Ok`, and then this answers once they are durable. `work` runs on another thread, batched with others, and may run
+    /// again if its transaction could not be committed: nothing of an earlier run stands then.
+    pub fn write<'s, T: Send + 'static, W: FnMut(&mut Tx) -> CoreResult<T> + Send + 'static>(
+        &'s self,
+        tenant: &TenantId,
+        work: W,
+    ) -> impl Future<Output = CoreResult<T>> + use<'s, T, W> {
+        self.inner.writer.write(Some(tenant.clone()), work)
+    }
+
+    /// As [`Self::write`], for what belongs to no tenant, or to all of them. It appends to no log.
+    pub async fn write_for_all<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&mut Tx) -> CoreResult<T> + Send + 'static,
+        work: impl FnMut(&mut Tx) -> CoreResult<T> + Send + 'static,
     ) -> CoreResult<T> {
-        self.inner.writer.write(work).await
+        self.inner.writer.write(None, work).await
     }
 
     /// As [`Self::write`], for a change that no caller waits for: it is committed with the next one, or a millisecond later.
     /// `failed` is called if it is not made, on any thread. Changes that are queued later find it made.
     pub fn write_behind(
         &self,
-        work: impl FnOnce(&mut Tx) -> CoreResult<()> + Send + 'static,
+        tenant: &TenantId,
+        work: impl FnMut(&mut Tx) -> CoreResult<()> + Send + 'static,
         failed: impl Fn(CoreError) + Send + Sync + 'static,
     ) {
-        self.inner.writer.write_behind(work, failed);
+        self.inner.writer.write_behind(tenant.clone(), work, failed);
     }
 
     /// Whether a change that was handed to [`Self::write_behind`] is still to be committed.
@@ -101,7 +112,7 @@ impl Store {
     /// the writer takes no more.
     pub async fn caught_up(&self) {
         if self.is_behind() {
-            let _ = self.write(|_| Ok(())).await;
+            let _ = self.write_for_all(|_| Ok(())).await;
         }
     }
 

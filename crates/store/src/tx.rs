@@ -11,6 +11,7 @@ use std::{
 use crate::{
     database::{Connection, FromRow, Params},
     error::{Error, Result},
+    model::TenantId,
     readers::Readers,
     row_cache::{DatabaseVersion, RowCache},
     statements,
@@ -102,6 +103,8 @@ pub struct Tx {
     buffer: Rc<WriteBuffer>,
     /// Whether the transaction has a savepoint.
     savepoint: Cell<bool>,
+    /// The tenant to whose log it may append.
+    tenant: Option<TenantId>,
 }
 
 impl Deref for Tx {
@@ -122,12 +125,25 @@ impl Tx {
             version: Cell::new(None),
             buffer: Some(Rc::clone(&buffer)),
         };
-        Self { read, buffer, savepoint: Cell::new(false) }
+        Self { read, buffer, savepoint: Cell::new(false), tenant: None }
     }
 
     /// The batch's write buffer.
     pub(crate) fn buffer(&self) -> &WriteBuffer {
         &self.buffer
+    }
+
+    /// The next job of the batch begins, a write of this tenant.
+    pub(crate) fn begin_job(&mut self, tenant: Option<TenantId>) {
+        self.tenant = tenant;
+    }
+
+    /// Fails unless this is a write of the tenant: two writes to one log would otherwise not exclude each other.
+    pub(crate) fn require_tenant(&self, tenant: &TenantId) -> Result<()> {
+        if self.tenant.as_ref() == Some(tenant) {
+            return Ok(());
+        }
+        Err(Error::internal(format!("a write of {:?} appends to the log of {tenant}", self.tenant)))
     }
 
     /// The database version at which the batch began, until it changes a cached table by a statement of its own.

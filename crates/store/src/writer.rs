@@ -23,6 +23,7 @@ use crate::{
     database::Connection,
     error::{Code, CoreError, CoreResult, Error, Result},
     metrics::METRICS,
+    model::TenantId,
     row_cache::RowCache,
 };
 
@@ -76,11 +77,12 @@ impl Writer {
 
     pub(crate) async fn write<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&mut Tx) -> CoreResult<T> + Send + 'static,
+        tenant: Option<TenantId>,
+        work: impl FnMut(&mut Tx) -> CoreResult<T> + Send + 'static,
     ) -> CoreResult<T> {
         let (sender, receiver) = oneshot::channel();
         let run = Box::new(move |batch: &mut Batch| -> Reply {
-            let result = batch.run_job(work);
+            let result = batch.run_job(tenant, work);
             // The receiver is gone if the caller hung up; the change stands all the same.
             Box::new(move |committed| drop(sender.send(committed.map_err(CoreError::from).and(result))))
         });
@@ -91,13 +93,14 @@ impl Writer {
     /// A change that no caller waits for; `failed` is called if it was not made.
     pub(crate) fn write_behind(
         &self,
-        work: impl FnOnce(&mut Tx) -> CoreResult<()> + Send + 'static,
+        tenant: TenantId,
+        work: impl FnMut(&mut Tx) -> CoreResult<()> + Send + 'static,
         failed: impl Fn(CoreError) + Send + Sync + 'static,
     ) {
         let failed = Arc::new(failed);
         let refused = Arc::clone(&failed);
         let run = Box::new(move |batch: &mut Batch| -> Reply {
-            let result = batch.run_job(work);
+            let result = batch.run_job(Some(tenant), work);
             Box::new(move |committed| {
                 committed.map_err(CoreError::from).and(result).unwrap_or_else(|error| failed(error));
             })

@@ -64,7 +64,7 @@ fn rewrite_with_the_key(terminal: &Terminal, entries: usize) {
     let key = Key::parse(&fs::read_to_string(terminal.key_file()).unwrap()).unwrap();
     let store = Store::open(&terminal.store()).unwrap();
     let keyring = Keyring::new(&key);
-    let begin = store.write(move |tx| {
+    let begin = store.write(&TenantId::local(), move |tx| {
         let keys = keyring.tenant(tx, &TenantId::local())?;
         chain::begin(tx, &keys, &TenantId::local(), UnixMicros(0))
     });

@@ -74,7 +74,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (path, copied) = (folder.path().join("h.db"), folder.path().join("copy.db"));
         let store = Store::open(&path).unwrap();
-        store.write(|tx| Ok(tx.insert_tenant(&TenantId::local(), b"key", UnixMicros(1))?)).await.unwrap();
+        store.write_for_all(|tx| Ok(tx.insert_tenant(&TenantId::local(), b"key", UnixMicros(1))?)).await.unwrap();
         assert_eq!(require_alone(&path).unwrap_err().code, Code::Conflict);
         copy(&path, &copied).unwrap();
         assert!(copy(&path, &copied).is_err(), "a file was overwritten");

@@ -107,24 +107,21 @@ fn a_statement_that_runs_again_is_not_planned_again() {
 
 #[test]
 fn no_statement_stands_outside_the_lists() {
-    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let mut files = vec![folder];
+    let mut files = vec![std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/tables")];
+    let mut looked_at = 0;
     while let Some(path) = files.pop() {
         if path.is_dir() {
             files.extend(std::fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()));
             continue;
         }
+        looked_at += 1;
         let text = std::fs::read_to_string(&path).unwrap();
         for (number, line) in text.lines().enumerate() {
-            let is_named = !["SELECT", "INSERT", "UPDATE", "DELETE"]
+            let is_run = ["SELECT", "INSERT", "UPDATE", "DELETE"]
                 .iter()
-                .any(|verb| line.contains(&format!("(\"{verb} ")));
-            assert!(
-                is_named || path.ends_with("batch.rs"),
-                "{}:{} has a statement without a name",
-                path.display(),
-                number + 1
-            );
+                .any(|verb| line.contains(&format!("(\"{verb} ")) && !line.contains("concat!("));
+            assert!(!is_run, "{}:{} has a statement without a name", path.display(), number + 1);
         }
     }
+    assert!(looked_at > 20);
 }

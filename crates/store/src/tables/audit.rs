@@ -408,6 +408,7 @@ impl Tx {
 
     /// Appends an entry to the log.
     pub fn append(&mut self, tenant: &TenantId, Append { entry, leaf, head, leaf_hash }: Append) -> Result<()> {
+        self.require_tenant(tenant)?;
         if head.seq % MARK_EVERY == 0 {
             compliance::write_mark(self.with_savepoint()?, tenant, &head)?;
         }

@@ -6,6 +6,7 @@ use super::Writer;
 use crate::{
     Store,
     error::{Code, Error},
+    model::TenantId,
     row_cache::RowCache,
     sqlite,
 };
@@ -21,6 +22,7 @@ async fn a_change_that_no_caller_waits_for_is_made_before_those_that_come_later(
     };
     let (first, second) = (note(1), note(2));
     store.write_behind(
+        &TenantId::local(),
         move |_| {
             first();
             Ok(())
@@ -29,7 +31,7 @@ async fn a_change_that_no_caller_waits_for_is_made_before_those_that_come_later(
     );
     assert!(store.is_behind());
     store
-        .write(move |_| {
+        .write_for_all(move |_| {
             second();
             Ok(())
         })
@@ -48,9 +50,9 @@ async fn changes_that_queue_up_are_committed_together() {
     let commits = || row_cache.version().unwrap().commits;
     let before = commits();
     let (release, held) = std::sync::mpsc::channel::<()>();
-    let mut first = Box::pin(store.write(move |_| Ok(held.recv().map_err(Error::internal)?)));
+    let mut first = Box::pin(store.write_for_all(move |_| Ok(held.recv().map_err(Error::internal)?)));
     assert!(futures::poll!(first.as_mut()).is_pending());
-    let mut writes: Vec<_> = (0..5).map(|_| Box::pin(store.write(|tx| Ok(tx.set_ballast(1)?)))).collect();
+    let mut writes: Vec<_> = (0..5).map(|_| Box::pin(store.write_for_all(|tx| Ok(tx.set_ballast(1)?)))).collect();
     for write in &mut writes {
         assert!(futures::poll!(write.as_mut()).is_pending());
     }
@@ -67,9 +69,9 @@ async fn a_closed_store_takes_no_changes() {
     let folder = tempfile::tempdir().unwrap();
     let store = Store::open(&folder.path().join("h.db")).unwrap();
     store.close();
-    assert_eq!(store.write(|_| Ok(())).await.unwrap_err().code, Code::Unavailable);
+    assert_eq!(store.write_for_all(|_| Ok(())).await.unwrap_err().code, Code::Unavailable);
     let (refused, codes) = std::sync::mpsc::channel();
-    store.write_behind(|_| Ok(()), move |error| refused.send(error.code).unwrap());
+    store.write_behind(&TenantId::local(), |_| Ok(()), move |error| refused.send(error.code).unwrap());
     assert_eq!(codes.try_recv(), Ok(Code::Unavailable));
 }
 
@@ -86,7 +88,7 @@ async fn writes_that_wait_for_a_locked_store_wait_once_not_one_after_the_other()
     let writer = Writer::start(sqlite::testing::wrap(connection), row_cache).unwrap();
     let other = Connection::open(&path).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
-    let mut waiting: Vec<_> = (0..4).map(|_| Box::pin(writer.write(|_| Ok(())))).collect();
+    let mut waiting: Vec<_> = (0..4).map(|_| Box::pin(writer.write(None, |_| Ok(())))).collect();
     for write in &mut waiting {
         assert!(futures::poll!(write.as_mut()).is_pending());
     }
@@ -99,7 +101,7 @@ async fn writes_that_wait_for_a_locked_store_wait_once_not_one_after_the_other()
     for write in waiting {
         assert_eq!(write.await.unwrap_err().code, Code::Unavailable);
     }
-    writer.write(|_| Ok(())).await.unwrap();
+    writer.write(None, |_| Ok(())).await.unwrap();
 }
 
 #[tokio::test]
@@ -108,9 +110,11 @@ async fn a_change_that_no_caller_waits_for_is_made_without_another_one() {
     let store = Store::open(&folder.path().join("h.db")).unwrap();
     for _ in 0..3 {
         let (written, waits) = tokio::sync::oneshot::channel();
+        let mut written = Some(written);
         store.write_behind(
+            &TenantId::local(),
             move |_| {
-                let _ = written.send(());
+                written.take().map(|written: tokio::sync::oneshot::Sender<()>| written.send(()));
                 Ok(())
             },
             |error| panic!("{error}"),
@@ -129,6 +133,7 @@ fn a_change_that_no_caller_waits_for_is_made_though_its_runtime_ends() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
             store.write_behind(
+                &TenantId::local(),
                 move |_| {
                     let _ = written.send(());
                     Ok(())
