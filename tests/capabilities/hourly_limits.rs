@@ -25,6 +25,10 @@ fn the_free_tier_is_exact_across_two_processes_and_says_so() {
     let house = House::new();
     let servers = [limited(&house), limited(&house)];
     let operator = servers[0].first_key();
+    let api = operator.get("/openapi.json").ok();
+    let documented = &api["paths"]["/v1/sessions"]["get"]["responses"]["429"]["headers"];
+    let documented: Vec<_> = documented.as_object().unwrap().keys().map(|name| name.to_lowercase()).collect();
+    assert_eq!(documented.len(), 4, "{documented:?}");
     // An hour may end in the midst of it: then the count begins anew, and so does the test.
     loop {
         let agent = operator.mint(&json!({"tier": "free"}));
@@ -46,6 +50,7 @@ fn the_free_tier_is_exact_across_two_processes_and_says_so() {
             assert!((1..=3600).contains(&integer(&body, "retry_after")));
             assert_eq!(refused.header("x-ratelimit-remaining"), Some("0"));
             assert_eq!(reset(refused), reset(&first));
+            assert_eq!(documented.iter().filter(|name| refused.header(name).is_none()).count(), 0, "{documented:?}");
         }
         let over_mcp = agent.tool_text("getSpend", "{}");
         assert_eq!(over_mcp.status, 429, "another interface has another count: {}", over_mcp.text);

@@ -318,7 +318,7 @@ fn limit_headers() -> Value {
     json!({
         "Retry-After": header("Seconds until the hour ends"),
         "X-RateLimit-Limit": header("Calls an hour"),
-        "X-RateLimit-RateLimitStatus": header("Calls left"),
+        "X-RateLimit-Remaining": header("Calls left"),
         "X-RateLimit-Reset": header("When the hour ends, in Unix seconds"),
     })
 }
