@@ -65,30 +65,71 @@ pub fn right_postings(sql: &Connection) -> Named {
     all
 }
 
-/// Puts a store back to how version 17 left it, before calls under way and the counts of upstreams lay in one table.
-pub fn as_version_17(sql: &Connection) {
+const MIGRATIONS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/crates/store/src/sqlite/migrations");
+
+fn names(sql: &Connection, query: &str) -> Vec<String> {
+    sql.prepare(query).unwrap().query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap()
+}
+
+/// Puts a store back to how a version left it: with the schema that its migrations make, and the rows that both have. What
+/// lies elsewhere by now, `moved` copies from the schema `later`.
+fn as_version(sql: &Connection, version: i64, moved: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let later = folder.path().join("later.db");
+    sql.execute("VACUUM INTO ?1", [later.to_str().unwrap()]).unwrap();
+    sql.execute("ATTACH ?1 AS later", [later.to_str().unwrap()]).unwrap();
+    sql.execute_batch("PRAGMA foreign_keys = OFF; BEGIN").unwrap();
+    for table in names(sql, "SELECT name FROM main.sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%'") {
+        sql.execute_batch(&format!("DROP TABLE main.{table}")).unwrap();
+    }
     sql.execute_batch(
-        "CREATE TABLE proxy_calls (tenant TEXT NOT NULL, id TEXT NOT NULL, upstream TEXT NOT NULL, tool TEXT NOT NULL,
-             session_id TEXT NOT NULL, cost INTEGER NOT NULL, uses TEXT NOT NULL, started_at INTEGER NOT NULL,
-             lease INTEGER NOT NULL, PRIMARY KEY (tenant, id)) STRICT, WITHOUT ROWID;
-         CREATE INDEX proxy_calls_lease ON proxy_calls (lease);
-         INSERT INTO proxy_calls SELECT tenant, id, upstream, tool, session_id, cost, uses, started_at, lease FROM calls
-             WHERE lease IS NOT NULL;
-         ALTER TABLE upstreams ADD COLUMN calls INTEGER NOT NULL DEFAULT 0;
-         ALTER TABLE upstreams ADD COLUMN errors INTEGER NOT NULL DEFAULT 0;
-         ALTER TABLE upstreams ADD COLUMN latency INTEGER NOT NULL DEFAULT 0;
-         UPDATE upstreams SET (calls, errors, latency) =
-             (SELECT calls, errors, latency FROM calls WHERE id = ':' || name AND calls.tenant = upstreams.tenant);
-         DROP TABLE calls; DROP TABLE kept_answers; DROP INDEX secrets_sent;
-         DROP TABLE former_secrets; DROP INDEX secrets_by_storer; ALTER TABLE secrets DROP COLUMN stored_by;
-         ALTER TABLE upstreams DROP COLUMN limits;
-         DROP TABLE subject_erasures; DROP TABLE erased_entries; ALTER TABLE idempotency DROP COLUMN session_id;
-         DROP INDEX tenants_by_name; ALTER TABLE tenants DROP COLUMN name; DROP TABLE daily_spend;
-         ALTER TABLE sessions DROP COLUMN daily_limit; ALTER TABLE sessions DROP COLUMN daily_ceiling;
-         ALTER TABLE api_keys DROP COLUMN max_daily_spend;
-         DELETE FROM schema_migrations WHERE version >= 18; PRAGMA user_version = 17",
+        "CREATE TABLE main.schema_migrations (version INTEGER NOT NULL PRIMARY KEY, name TEXT NOT NULL,
+             checksum BLOB NOT NULL, applied_at INTEGER NOT NULL) STRICT",
     )
     .unwrap();
+    let mut files: Vec<_> = std::fs::read_dir(MIGRATIONS).unwrap().map(|file| file.unwrap().path()).collect();
+    files.sort();
+    let number = |path: &std::path::Path| path.file_name().unwrap().to_str().unwrap()[..4].parse::<i64>().unwrap();
+    for file in files.iter().filter(|file| number(file) <= version) {
+        sql.execute_batch(&std::fs::read_to_string(file).unwrap()).unwrap();
+    }
+    // Triggers would count every row once more.
+    let triggers = names(sql, "SELECT sql FROM main.sqlite_schema WHERE type = 'trigger'");
+    for trigger in names(sql, "SELECT name FROM main.sqlite_schema WHERE type = 'trigger'") {
+        sql.execute_batch(&format!("DROP TRIGGER main.{trigger}")).unwrap();
+    }
+    for table in names(
+        sql,
+        "SELECT name FROM main.sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%' AND name IN (SELECT name FROM later.sqlite_schema)",
+    ) {
+        let columns = |schema: &str| names(sql, &format!("SELECT name FROM pragma_table_info('{table}', '{schema}')"));
+        let later = columns("later");
+        let both: Vec<_> = columns("main").into_iter().filter(|column| later.contains(column)).collect();
+        let is_moved = moved.contains(&format!("INSERT INTO main.{table} "));
+        if !is_moved {
+            let both = both.join(", ");
+            let copy =
+                format!("DELETE FROM main.{table}; INSERT INTO main.{table} ({both}) SELECT {both} FROM later.{table}");
+            sql.execute_batch(&copy).unwrap();
+        }
+    }
+    sql.execute_batch(moved).unwrap();
+    sql.execute_batch(&triggers.join(";")).unwrap();
+    sql.execute("DELETE FROM main.schema_migrations WHERE version > ?1", [version]).unwrap();
+    sql.execute_batch("COMMIT; DETACH later").unwrap();
+    sql.pragma_update(None, "user_version", version).unwrap();
+}
+
+/// Before calls under way and the counts of upstreams lay in one table.
+pub fn as_version_17(sql: &Connection) {
+    as_version(
+        sql,
+        17,
+        "INSERT INTO main.proxy_calls SELECT tenant, id, upstream, tool, session_id, cost, uses, started_at, lease
+             FROM later.calls WHERE lease IS NOT NULL;
+         UPDATE main.upstreams SET (calls, errors, latency) = (SELECT calls, errors, latency FROM later.calls
+             WHERE id = ':' || name AND calls.tenant = upstreams.tenant)",
+    );
 }
 
 /// Shows this connection the entries as they lay in their table before they had places, for migrations from then.
@@ -100,29 +141,18 @@ pub fn as_they_lay(sql: &Connection) {
     .unwrap();
 }
 
-/// Puts a store back to how version 16 left it, before there were posting lists.
+/// Before there were posting lists.
 pub fn as_version_16(sql: &Connection) {
-    as_version_17(sql);
-    sql.execute_batch(
-        "ALTER TABLE log_folds RENAME TO audit_folds; DROP TABLE audit_postings;
-         ALTER TABLE audit_entries RENAME TO by_place; DROP INDEX audit_flagged;
-         CREATE TABLE audit_entries (tenant TEXT NOT NULL, seq INTEGER NOT NULL, id TEXT NOT NULL, at INTEGER NOT NULL,
-             kind TEXT NOT NULL, session_id TEXT NOT NULL, agent_id TEXT NOT NULL, tool TEXT NOT NULL,
-             action TEXT NOT NULL, cost INTEGER NOT NULL, flagged INTEGER NOT NULL, flag_reason TEXT NOT NULL,
-             actor TEXT NOT NULL, details TEXT, details_salt BLOB, details_digest BLOB, prev_hash BLOB NOT NULL,
-             entry_hash BLOB NOT NULL, indexed INTEGER NOT NULL DEFAULT 1, PRIMARY KEY (tenant, seq)
-         ) STRICT, WITHOUT ROWID;
-         INSERT INTO audit_entries SELECT tenant, place - base, id, at, kind, session_id, agent_id, tool, action, cost,
-             flagged, flag_reason, actor, details, details_salt, details_digest, prev_hash, entry_hash, 1
-             FROM logs JOIN by_place ON place > base AND place < base + 549755813888;
-         DROP TABLE by_place; DROP TABLE logs;
-         CREATE INDEX audit_flagged ON audit_entries (tenant, seq) WHERE flagged = 1;
-         CREATE INDEX audit_by_session ON audit_entries (tenant, session_id, seq) WHERE indexed = 1;
-         CREATE INDEX audit_by_agent ON audit_entries (tenant, agent_id, seq) WHERE indexed = 1;
-         CREATE INDEX audit_by_tool ON audit_entries (tenant, tool, seq) WHERE indexed = 1;
-         DELETE FROM schema_migrations WHERE version = 17; PRAGMA user_version = 16",
-    )
-    .unwrap();
+    as_version(
+        sql,
+        16,
+        "INSERT INTO main.audit_folds SELECT * FROM later.log_folds;
+         INSERT INTO main.audit_entries (tenant, seq, id, at, kind, session_id, agent_id, tool, action, cost, flagged,
+             flag_reason, actor, details, details_salt, details_digest, prev_hash, entry_hash, indexed)
+             SELECT tenant, place - base, id, at, kind, session_id, agent_id, tool, action, cost, flagged, flag_reason, actor,
+             details, details_salt, details_digest, prev_hash, entry_hash, 1 FROM later.logs
+             JOIN later.audit_entries ON place > base AND place < base + 549755813888",
+    );
 }
 
 /// Makes them anew, as the migration does, of the entries that are said to be folded.
