@@ -103,8 +103,8 @@ pub struct Tx {
     buffer: Rc<WriteBuffer>,
     /// Whether the transaction has a savepoint.
     savepoint: Cell<bool>,
-    /// The tenant to whose log it may append.
-    tenant: Option<TenantId>,
+    /// The tenants to whose logs it may append: the one that it is a write of, and those that it makes.
+    tenants: Vec<TenantId>,
 }
 
 impl Deref for Tx {
@@ -125,7 +125,7 @@ impl Tx {
             version: Cell::new(None),
             buffer: Some(Rc::clone(&buffer)),
         };
-        Self { read, buffer, savepoint: Cell::new(false), tenant: None }
+        Self { read, buffer, savepoint: Cell::new(false), tenants: Vec::new() }
     }
 
     /// The batch's write buffer.
@@ -135,15 +135,20 @@ impl Tx {
 
     /// The next job of the batch begins, a write of this tenant.
     pub(crate) fn begin_job(&mut self, tenant: Option<TenantId>) {
-        self.tenant = tenant;
+        self.tenants = tenant.into_iter().collect();
     }
 
-    /// Fails unless this is a write of the tenant: two writes to one log would otherwise not exclude each other.
+    /// The transaction makes this tenant.
+    pub(crate) fn makes(&mut self, tenant: &TenantId) {
+        self.tenants.push(tenant.clone());
+    }
+
+    /// Fails unless this is a write of the tenant, or makes it: two writes to one log would otherwise not exclude each other.
     pub(crate) fn require_tenant(&self, tenant: &TenantId) -> Result<()> {
-        if self.tenant.as_ref() == Some(tenant) {
+        if self.tenants.contains(tenant) {
             return Ok(());
         }
-        Err(Error::internal(format!("a write of {:?} appends to the log of {tenant}", self.tenant)))
+        Err(Error::internal(format!("a write of {:?} appends to the log of {tenant}", self.tenants)))
     }
 
     /// The database version at which the batch began, until it changes a cached table by a statement of its own.

@@ -176,8 +176,14 @@ async fn a_write_appends_to_the_log_of_its_tenant_only() {
         Ok(tx.append(&name("other"), append)?)
     };
     assert_eq!(store.write(&one, append.clone()).await.unwrap_err().code, Code::Internal);
-    assert_eq!(store.write_for_all(append).await.unwrap_err().code, Code::Internal);
+    assert_eq!(store.write_for_all(append.clone()).await.unwrap_err().code, Code::Internal);
     assert!(store.read(|tx| Ok(tx.head(&other)?)).unwrap().is_none());
+    let makes_it = store.write(&one, move |tx| {
+        tx.insert_tenant(&name("other"), b"key", UnixMicros(1))?;
+        append.clone()(tx)
+    });
+    makes_it.await.unwrap();
+    assert!(store.read(|tx| Ok(tx.head(&other)?)).unwrap().is_some());
 }
 
 #[tokio::test]
