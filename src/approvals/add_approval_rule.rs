@@ -26,15 +26,12 @@ pub struct AddApprovalRule {
     #[serde(rename = "type")]
     rule_type: RuleType,
     /// With `spend_over`: payments of more than this many USD. Default: 0, which is every payment.
-    #[serde(default)]
     #[schemars(range(min = 0), extend("default" = 0))]
     threshold: Option<Money>,
     /// With `tool_blocked`, where it is required: the names of the tools.
-    #[serde(default)]
     #[schemars(length(max = MAX_TOOLS))]
     tools: Option<Vec<Text<1, 256>>>,
     /// Whether an operator has to decide: then the person at the agent's client is not asked. Default: false.
-    #[serde(default)]
     #[schemars(extend("default" = false))]
     operator_only: Option<bool>,
 }

@@ -25,16 +25,13 @@ pub struct ApproveRequest {
     /// The request.
     request_id: ApprovalId,
     /// The name of the person who decides, shown to the agent. Default: the key's first characters.
-    #[serde(default)]
     #[schemars(extend("default" = ""))]
     decided_by: Option<DecidedBy>,
     /// A note on the decision; the agent sees it.
-    #[serde(default)]
     #[schemars(extend("default" = ""))]
     note: Option<Note>,
     /// For a call of an upstream's tool: the arguments that replace the requested ones, an object that matches the tool's
     /// schema. The call passes all policies and budgets again, and its result tells the agent which arguments were changed.
-    #[serde(default)]
     #[schemars(with = "Option<BTreeMap<String, serde_json::Value>>")]
     arguments: Option<Box<RawValue>>,
 }

@@ -18,11 +18,9 @@ pub struct DenyRequest {
     /// The request.
     request_id: ApprovalId,
     /// The name of the person who decides, shown to the agent. Default: the key's first characters.
-    #[serde(default)]
     #[schemars(extend("default" = ""))]
     decided_by: Option<DecidedBy>,
     /// A note on the decision; the agent sees it.
-    #[serde(default)]
     #[schemars(extend("default" = ""))]
     note: Option<Note>,
 }

@@ -18,7 +18,6 @@ pub struct GetApproval {
     /// The request.
     request_id: ApprovalId,
     /// Seconds to wait for a decision. Default: 0. A server on which too many wait already answers at once.
-    #[serde(default)]
     #[schemars(range(min = 0, max = MAX_WAIT_SECONDS), extend("default" = 0))]
     wait: Option<i64>,
 }

@@ -20,14 +20,11 @@ const MAX_LIMIT: i64 = 1_000;
 #[schemars(inline)]
 struct Page {
     /// Only this agent's.
-    #[serde(default)]
     agent_id: Option<AgentId>,
     /// How many at most. Default 100.
-    #[serde(default)]
     #[schemars(range(min = 1, max = 1_000), extend("default" = 100))]
     limit: Option<i64>,
     /// The `next_cursor` of the page before.
-    #[serde(default)]
     cursor: Option<TimeCursor>,
 }
 

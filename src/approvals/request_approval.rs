@@ -24,27 +24,21 @@ pub struct RequestApproval {
     /// The session that it would be done in.
     session_id: SessionId,
     /// The tool that would be called.
-    #[serde(default)]
     #[schemars(extend("default" = ""))]
     tool: Option<Text<0, 256>>,
     /// What would be done.
-    #[serde(default)]
     #[schemars(extend("default" = ""))]
     action: Option<Text<0, 1024>>,
     /// What it would cost, in USD, with at most nine decimals.
-    #[serde(default)]
     #[schemars(range(min = 0), extend("default" = 0))]
     amount: Option<Money>,
     /// The reason, for the person who decides.
-    #[serde(default)]
     #[schemars(extend("default" = ""))]
     reason: Option<Text<0, 1024>>,
     /// More about it, such as the arguments of the call: text or any JSON, at most 64 KiB.
-    #[serde(default)]
     #[schemars(with = "Option<serde_json::Value>")]
     details: Option<Box<RawValue>>,
     /// Seconds until the request ends without a decision; 0 is never. Default: 3600.
-    #[serde(default)]
     #[schemars(range(min = 0, max = MAX_TTL_SECONDS), extend("default" = DEFAULT_TTL_SECONDS))]
     ttl: Option<i64>,
 }

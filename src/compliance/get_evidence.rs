@@ -21,13 +21,10 @@ const PAGE_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; sandbo
 #[serde(deny_unknown_fields)]
 pub struct GetEvidence {
     /// Where the period begins, cut to whole seconds. Default: 90 days before its end.
-    #[serde(default)]
     since: Option<TimePoint>,
     /// Where it ends, cut to whole seconds; not included. Default: now.
-    #[serde(default)]
     until: Option<TimePoint>,
     /// `json`, `markdown` (or `md`), or `html`: one self-contained page. Default `json`.
-    #[serde(default)]
     #[schemars(with = "Format", extend("default" = "json"))]
     format: Option<String>,
 }

@@ -17,10 +17,8 @@ use haldir_verify::pack::Signatures;
 #[serde(deny_unknown_fields)]
 pub struct GetEvidenceManifest {
     /// Where the period begins, cut to whole seconds. Default: 90 days before its end.
-    #[serde(default)]
     since: Option<TimePoint>,
     /// Where it ends, cut to whole seconds; not included. Default: now.
-    #[serde(default)]
     until: Option<TimePoint>,
 }
 

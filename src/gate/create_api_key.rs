@@ -28,7 +28,6 @@ use crate::{
 #[serde(deny_unknown_fields)]
 pub struct CreateApiKey {
     /// What people call it.
-    #[serde(default)]
     #[schemars(extend("default" = "default"))]
     name: Option<Text<1, 128>>,
     /// Its hourly limit: free 100 calls, pro 5,000, enterprise 50,000.
@@ -36,37 +35,28 @@ pub struct CreateApiKey {
     tier: Tier,
     /// An agent's key cannot make keys, settle payments or change rules. Default: agent; the first key of a tenant
     /// is an operator's.
-    #[serde(default)]
     role: Option<Role>,
     /// What it may reach: `*`, or `<resource>:read|write|*` over sessions, vault, audit, payments, webhooks,
     /// proxy, approvals and admin. Default: what its maker may reach.
-    #[serde(default)]
     #[schemars(length(min = 1, max = 32), inner(regex(pattern = key_scope_pattern())))]
     scopes: Option<Vec<String>>,
     /// The scopes that a session created with it may have. Default: every scope but admin and *, for an agent.
-    #[serde(default)]
     max_scopes: Option<Scopes>,
     /// The most that one session created with it may spend, in USD.
-    #[serde(default)]
     #[schemars(range(min = 0))]
     max_spend: Option<Money>,
     /// The most that all sessions created with it may spend together in a UTC day, in USD.
-    #[serde(default)]
     #[schemars(range(min = 0))]
     max_daily_spend: Option<Money>,
     /// The longest life of a session created with it, in seconds.
-    #[serde(default)]
     #[schemars(range(min = 1, max = 2_592_000))]
     max_ttl: Option<i64>,
     /// Seconds until the key expires; no later than its maker. Default: as its maker, or never.
-    #[serde(default)]
     #[schemars(range(min = 1, max = 315_360_000))]
     expires_in: Option<i64>,
     /// The server's `HALDIR_BOOTSTRAP_TOKEN`, instead of an operator's key: a new tenant is made with the key.
-    #[serde(default)]
     bootstrap_token: Option<BootstrapToken>,
     /// What the new tenant is called, with the bootstrap token. No two tenants have the same name.
-    #[serde(default)]
     tenant_name: Option<Text<1, 128>>,
 }
 

@@ -33,25 +33,20 @@ pub struct CreateSession {
     agent_id: AgentId,
     /// What the session may do. A scope `read` includes every `read:…`; `spend:50` grants `spend` and sets a
     /// budget of 50 USD when `spend_limit` is not given. Default: read and browse.
-    #[serde(default)]
     #[schemars(extend("default" = ["read", "browse"]))]
     scopes: Option<Scopes>,
     /// Seconds until the session expires; 0 is never. Default 3600.
-    #[serde(default)]
     #[schemars(range(min = 0, max = 2_592_000), extend("default" = 3600))]
     ttl: Option<i64>,
     /// The most that the session may spend, in USD; 0 is nothing. Without it the session has no limit of its own,
     /// but those of its key and of its parents hold.
-    #[serde(default)]
     #[schemars(range(min = 0))]
     spend_limit: Option<Money>,
     /// The most that all sessions of this agent that set this field may spend together in a UTC day, in USD, across processes;
     /// 0 is nothing. It applies besides `spend_limit`.
-    #[serde(default)]
     #[schemars(range(min = 0))]
     daily_spend_limit: Option<Money>,
     /// The session that delegates to the new one.
-    #[serde(default)]
     parent_session_id: Option<SessionId>,
 }
 

@@ -22,7 +22,6 @@ use crate::{
 #[serde(deny_unknown_fields)]
 pub struct GetUsage {
     /// The month in UTC, as YYYY-MM. Default: this one.
-    #[serde(default)]
     month: Option<MonthText>,
 }
 

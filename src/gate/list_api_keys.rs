@@ -17,11 +17,9 @@ const MAX_LIMIT: i64 = 1_000;
 #[serde(deny_unknown_fields)]
 pub struct ListApiKeys {
     /// How many at most. Default 1000.
-    #[serde(default)]
     #[schemars(range(min = 1, max = 1_000), extend("default" = 1_000))]
     limit: Option<i64>,
     /// The `next_cursor` of the page before.
-    #[serde(default)]
     cursor: Option<TimeCursor>,
 }
 

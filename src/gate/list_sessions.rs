@@ -19,17 +19,13 @@ const MAX_LIMIT: i64 = 1_000;
 #[serde(deny_unknown_fields)]
 pub struct ListSessions {
     /// Only this agent's.
-    #[serde(default)]
     agent_id: Option<AgentId>,
     /// Only ids that start with this.
-    #[serde(default)]
     id_prefix: Option<Text<0, 128>>,
     /// How many at most. Default 100.
-    #[serde(default)]
     #[schemars(range(min = 1, max = 1_000), extend("default" = 100))]
     limit: Option<i64>,
     /// The `next_cursor` of the page before.
-    #[serde(default)]
     cursor: Option<TimeCursor>,
 }
 

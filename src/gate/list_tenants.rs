@@ -19,13 +19,10 @@ const MAX_LIMIT: i64 = 1_000;
 #[serde(deny_unknown_fields)]
 pub struct ListTenants {
     /// The server's `HALDIR_BOOTSTRAP_TOKEN`.
-    #[serde(default)]
     bootstrap_token: Option<BootstrapToken>,
     /// Only tenants behind this id: `next_cursor` of the page before.
-    #[serde(default)]
     cursor: Option<TenantId>,
     /// How many at most. Default 100.
-    #[serde(default)]
     #[schemars(range(min = 1, max = 1_000), extend("default" = 100))]
     limit: Option<i64>,
 }

@@ -21,7 +21,6 @@ pub struct NameTenant {
     #[schemars(required)]
     name: Option<Text<1, 128>>,
     /// The server's `HALDIR_BOOTSTRAP_TOKEN`.
-    #[serde(default)]
     bootstrap_token: Option<BootstrapToken>,
 }
 

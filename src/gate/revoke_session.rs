@@ -21,7 +21,6 @@ pub struct RevokeSession {
     /// The session to end.
     session_id: SessionId,
     /// Accepted for compatibility: descendants always end with their parent.
-    #[serde(default)]
     #[allow(dead_code)]
     cascade: Option<bool>,
 }

@@ -33,7 +33,6 @@ pub struct RotateApiKey {
     /// The old key's first twelve characters.
     prefix: Text<1, 64>,
     /// Seconds for which the old key stays valid; 0 ends it now. Default: 3600.
-    #[serde(default)]
     #[schemars(range(min = 0, max = 604_800), extend("default" = 3_600))]
     grace_seconds: Option<i64>,
 }

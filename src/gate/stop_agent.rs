@@ -32,7 +32,6 @@ pub struct StopAgent {
     /// The agent's name, as its sessions have it.
     agent_id: AgentId,
     /// Whether to revoke the agent keys that made its sessions. Operators' keys stay. Default: false.
-    #[serde(default)]
     #[schemars(extend("default" = false))]
     revoke_keys: Option<bool>,
 }

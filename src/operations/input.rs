@@ -180,9 +180,7 @@ mod tests {
     #[serde(deny_unknown_fields)]
     struct Input {
         limit: i64,
-        #[serde(default)]
         wait: Option<u64>,
-        #[serde(default)]
         details: Option<Box<RawValue>>,
         #[serde(default)]
         deep: bool,

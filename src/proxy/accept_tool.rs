@@ -22,7 +22,6 @@ pub struct AcceptTools {
     /// The upstream.
     name: UpstreamName,
     /// The tool's own name. Default: all of the upstream's that changed.
-    #[serde(default)]
     tool: Option<Text<1, 256>>,
 }
 

@@ -37,38 +37,29 @@ pub struct AddProxyPolicy {
     #[serde(rename = "type")]
     policy_type: PolicyType,
     /// Of `block_tool`: the tool. Of the limits and the window: the tool that it is about, else all.
-    #[serde(default)]
     tool: Option<Text<1, 256>>,
     /// Of `allow_list` and `deny_list`: the tools. Of the limits and the window: the tools that it is about, else all.
-    #[serde(default)]
     #[schemars(length(min = 1, max = MAX_TOOLS))]
     tools: Option<Vec<Text<1, 256>>>,
     /// Of `spend_limit`: the largest amount of one call, in USD.
-    #[serde(default)]
     #[schemars(range(min = 0))]
     max: Option<Money>,
     /// Of `spend_limit`: where in the arguments the amount stands, as a JSON pointer. Default: wherever it may.
-    #[serde(default)]
     #[schemars(regex(pattern = "^/"))]
     argument: Option<Text<1, 256>>,
     /// Of `rate_limit`: calls of one agent within any minute.
-    #[serde(default)]
     #[schemars(range(min = 1, max = MAX_PER_MINUTE))]
     max_per_minute: Option<i64>,
     /// Of `time_window`: the first hour, UTC.
-    #[serde(default)]
     #[schemars(range(min = 0, max = 23))]
     start_hour: Option<i64>,
     /// Of `time_window`: the hour that it ends before, UTC; one before `start_hour` is of the next day.
-    #[serde(default)]
     #[schemars(range(min = 0, max = 24))]
     end_hour: Option<i64>,
     /// Of `cedar`: a policy set in Cedar, <https://cedarpolicy.com>, for the schema that `haldir policy schema` prints. What
     /// none of its policies permits is refused.
-    #[serde(default)]
     cedar: Option<Text<1, MAX_CEDAR>>,
     /// Whether it only logs what it would refuse.
-    #[serde(default)]
     #[schemars(extend("default" = false))]
     dry_run: Option<bool>,
 }

@@ -109,7 +109,6 @@ pub(super) fn hints(definition: &str) -> (bool, bool) {
     }
     #[derive(Deserialize)]
     struct Definition {
-        #[serde(default)]
         annotations: Option<Annotations>,
     }
     let definition = serde_json::from_str(definition).ok();

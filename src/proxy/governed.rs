@@ -365,7 +365,6 @@ fn says_error(result: &RawValue) -> bool {
     #[derive(serde::Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct ToolResult {
-        #[serde(default)]
         is_error: Option<bool>,
     }
     serde_json::from_str::<ToolResult>(result.get()).is_ok_and(|result| result.is_error == Some(true))

@@ -21,18 +21,14 @@ const MAX_LISTED: usize = 5_000;
 #[serde(deny_unknown_fields)]
 pub struct ListProxyTools {
     /// Only those of this upstream.
-    #[serde(default)]
     upstream: Option<UpstreamName>,
     /// Only those in this state.
-    #[serde(default)]
     state: Option<ToolState>,
     /// Only those that policies let be called, and the session if one is named; without those that must be called as a
     /// task (execution.taskSupport is required), which only works at /mcp/{upstream}. Default: true for agents, false for
     /// operators.
-    #[serde(default)]
     callable: Option<bool>,
     /// Only those that this session may call.
-    #[serde(default)]
     session_id: Option<SessionId>,
 }
 

@@ -24,24 +24,18 @@ pub struct MarkTool {
     /// The tool's own name.
     tool: Text<1, 256>,
     /// Whether its results contain untrusted content: web pages, mail, issues.
-    #[serde(default)]
     source: Option<bool>,
     /// Whether it sends its input out of the organisation, or destroys something.
-    #[serde(default)]
     sink: Option<bool>,
     /// What one call costs, in USD, with at most nine decimals.
-    #[serde(default)]
     #[schemars(range(min = 0))]
     cost: Option<Money>,
     /// Where in the arguments the cost of a call stands, as a JSON pointer, such as `/amount`. It is added to `cost`.
-    #[serde(default)]
     cost_argument: Option<Text<1, 256>>,
     /// Where in the result the cost of a call stands, as a JSON pointer, such as `/structuredContent/price`. It is added to
     /// `cost`; until it is known, and where it is no amount from 0 to `cost_max`, `cost_max` stands for it.
-    #[serde(default)]
     cost_result: Option<Text<1, 256>>,
     /// The most that a call costs by its result, in USD. Goes with `cost_result`.
-    #[serde(default)]
     #[schemars(range(min = 0))]
     cost_max: Option<Money>,
 }

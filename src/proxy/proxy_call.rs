@@ -29,7 +29,6 @@ pub struct ProxyCall {
     /// The tool: as it is listed, such as `upstream__tool`; `upstream.tool`; or `tool` while only one upstream has it.
     tool: Text<1, 256>,
     /// What to call it with: an object, as the tool's schema says.
-    #[serde(default)]
     #[schemars(with = "Option<BTreeMap<String, serde_json::Value>>")]
     arguments: Option<Box<RawValue>>,
     /// The session that calls.

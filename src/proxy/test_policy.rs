@@ -49,34 +49,24 @@ pub struct TestProxyPolicy {
     #[serde(rename = "type")]
     policy_type: PolicyType,
     /// As addProxyPolicy has it.
-    #[serde(default)]
     tool: Option<Text<1, 256>>,
     /// As addProxyPolicy has it.
-    #[serde(default)]
     tools: Option<Vec<Text<1, 256>>>,
     /// As addProxyPolicy has it.
-    #[serde(default)]
     max: Option<Money>,
     /// As addProxyPolicy has it.
-    #[serde(default)]
     argument: Option<Text<1, 256>>,
     /// As addProxyPolicy has it.
-    #[serde(default)]
     max_per_minute: Option<i64>,
     /// As addProxyPolicy has it.
-    #[serde(default)]
     start_hour: Option<i64>,
     /// As addProxyPolicy has it.
-    #[serde(default)]
     end_hour: Option<i64>,
     /// As addProxyPolicy has it.
-    #[serde(default)]
     cedar: Option<Text<1, { cedar::MAX_BYTES }>>,
     /// Makes no difference here.
-    #[serde(default)]
     dry_run: Option<bool>,
     /// How many of the newest calls to look at. Default: 1000.
-    #[serde(default)]
     #[schemars(range(min = 1, max = MAX_CALLS), extend("default" = DEFAULT_CALLS))]
     calls: Option<i64>,
 }

@@ -250,7 +250,6 @@ const MIN_PASSWORD_CHARS: usize = 8;
 /// The format of Google Cloud's credential files.
 #[derive(serde::Deserialize)]
 struct ServiceAccount {
-    #[serde(default)]
     private_key: Option<String>,
 }
 

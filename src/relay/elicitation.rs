@@ -106,7 +106,6 @@ impl ApprovalReply {
         #[derive(Deserialize)]
         struct Result {
             action: String,
-            #[serde(default)]
             content: Option<Content>,
         }
         #[derive(Deserialize)]
@@ -116,7 +115,6 @@ impl ApprovalReply {
         #[derive(Deserialize)]
         struct Content {
             decision: String,
-            #[serde(default)]
             reason: Option<String>,
         }
         let Some(result) = result else { return Self::None };

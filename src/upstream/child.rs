@@ -83,7 +83,6 @@ pub struct ChildUpstream {
     #[serde(default)]
     pub inherit: Vec<String>,
     /// Where it is started.
-    #[serde(default)]
     pub folder: Option<PathBuf>,
     /// What holds for it alone. Durations are seconds, or have a unit, as in `90s`.
     #[serde(default, deserialize_with = "limits")]
@@ -98,13 +97,9 @@ fn limits<'de, D: Deserializer<'de>>(deserializer: D) -> Result<UpstreamSettings
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
     struct Written {
-        #[serde(default)]
         call_timeout: Option<Seconds>,
-        #[serde(default)]
         start_timeout: Option<Seconds>,
-        #[serde(default)]
         concurrency: Option<i64>,
-        #[serde(default)]
         max_answer: Option<i64>,
     }
     let Written { call_timeout, start_timeout, concurrency, max_answer } = Written::deserialize(deserializer)?;

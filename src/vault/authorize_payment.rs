@@ -32,15 +32,12 @@ pub struct AuthorizePayment {
     #[schemars(extend("exclusiveMinimum" = 0))]
     amount: Money,
     /// ISO 4217 code. Budgets are in USD, and nothing is converted. Default: USD.
-    #[serde(default)]
     #[schemars(regex(pattern = "^[A-Z]{3}$"), extend("default" = "USD"))]
     currency: Option<String>,
     /// What it is for.
-    #[serde(default)]
     #[schemars(extend("default" = ""))]
     description: Option<Text<0, 1024>>,
     /// The approval to use, where one is needed. Default: one of exactly this payment, if there is one.
-    #[serde(default)]
     approval_id: Option<ApprovalId>,
 }
 

@@ -19,7 +19,6 @@ pub struct CapturePayment {
     /// The authorization.
     authorization_id: AuthorizationId,
     /// What was paid. Default: all that was authorized.
-    #[serde(default)]
     #[schemars(extend("exclusiveMinimum" = 0))]
     amount: Option<Money>,
 }

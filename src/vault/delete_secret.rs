@@ -19,7 +19,6 @@ pub struct DeleteSecret {
     /// Its name.
     name: SecretName,
     /// The session that deletes it. An agent needs one: it must hold the scope that the secret requires.
-    #[serde(default)]
     session_id: Option<SessionId>,
 }
 

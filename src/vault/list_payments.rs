@@ -21,26 +21,20 @@ const MAX_LIMIT: i64 = 1_000;
 #[serde(deny_unknown_fields)]
 pub struct ListPayments {
     /// Only this agent's.
-    #[serde(default)]
     agent_id: Option<AgentId>,
     /// Only this session's.
-    #[serde(default)]
     session_id: Option<SessionId>,
     /// Only those that are neither captured nor voided yet. Default: false.
     #[serde(default)]
     open: bool,
     /// Only those authorized at this time or later, in Unix seconds.
-    #[serde(default)]
     since: Option<TimePoint>,
     /// Only those authorized before this time, in Unix seconds.
-    #[serde(default)]
     until: Option<TimePoint>,
     /// How many at most. Default 100.
-    #[serde(default)]
     #[schemars(range(min = 1, max = 1_000), extend("default" = 100))]
     limit: Option<i64>,
     /// The `next_cursor` of the page before.
-    #[serde(default)]
     cursor: Option<TimeCursor>,
 }
 

@@ -62,7 +62,6 @@ pub struct StoreSecret {
     /// The value to encrypt. At least 8 characters if it may be sent to upstreams, or its disclosure is `inject`.
     value: Plaintext,
     /// The scope that a session must hold to read it. Default: read.
-    #[serde(default)]
     #[schemars(extend("default" = "read"))]
     scope_required: Option<Scope>,
     /// `return`: getSecret gives it to a session that holds the scope. `inject`: it is never given out.
@@ -70,12 +69,10 @@ pub struct StoreSecret {
     disclosure: Disclosure,
     /// The upstream servers that the proxy may send it to, where `{{secret:NAME}}` stands in a call or a header. Default:
     /// none.
-    #[serde(default)]
     #[schemars(length(max = 64))]
     upstreams: Option<Vec<UpstreamName>>,
     /// The session that stores it. An agent needs one to replace a secret: it must hold the scope that the stored one
     /// requires. New names and operators need none.
-    #[serde(default)]
     session_id: Option<SessionId>,
 }
 

@@ -20,7 +20,6 @@ pub struct EraseAgent {
     /// The agent's name, as its sessions have it.
     agent_id: AgentId,
     /// Whether to say only what there is. Default: true; false erases, and what is erased cannot be brought back.
-    #[serde(default)]
     #[schemars(extend("default" = true))]
     dry_run: Option<bool>,
 }

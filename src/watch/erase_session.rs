@@ -20,7 +20,6 @@ pub struct EraseSession {
     /// The session.
     session_id: SessionId,
     /// Whether to say only what there is. Default: true; false erases, and what is erased cannot be brought back.
-    #[serde(default)]
     #[schemars(extend("default" = true))]
     dry_run: Option<bool>,
 }

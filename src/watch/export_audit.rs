@@ -49,30 +49,22 @@ const COLUMNS: [&str; 18] = [
 #[serde(deny_unknown_fields)]
 pub struct ExportAudit {
     /// `jsonl` or `csv`. Default `jsonl`.
-    #[serde(default)]
     #[schemars(with = "export::Format", extend("default" = "jsonl"))]
     format: Option<String>,
     /// Only this session's entries.
-    #[serde(default)]
     session_id: Option<SessionId>,
     /// Only this agent's entries.
-    #[serde(default)]
     agent_id: Option<AgentId>,
     /// Only entries of this tool.
-    #[serde(default)]
     tool: Option<Text<0, 256>>,
     /// Only entries at this time or later, in Unix seconds.
-    #[serde(default)]
     since: Option<TimePoint>,
     /// Only entries before this time, in Unix seconds.
-    #[serde(default)]
     until: Option<TimePoint>,
     /// true: only flagged entries; false: only others.
-    #[serde(default)]
     flagged: Option<bool>,
     /// Of JSONL, whether its last line is the manifest: false leaves it out, for programs that read every line as an entry.
     /// Default: true.
-    #[serde(default)]
     #[schemars(extend("default" = true))]
     manifest: Option<bool>,
 }

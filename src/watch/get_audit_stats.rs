@@ -31,18 +31,14 @@ const RECENT_DAYS: i64 = 7;
 #[serde(deny_unknown_fields)]
 pub struct GetAuditStats {
     /// Only this session's entries: the newest 10,000 of them.
-    #[serde(default)]
     session_id: Option<SessionId>,
     /// Only this agent's entries.
-    #[serde(default)]
     agent_id: Option<AgentId>,
     /// Only entries at this time or later, in Unix seconds. Exact where at most 1,000 entries lie between it and
     /// the end of its UTC day, else from the beginning of that day: `counted_from` says.
-    #[serde(default)]
     since: Option<TimePoint>,
     /// Only entries before this time, in Unix seconds. Exact where at most 1,000 entries lie between the beginning
     /// of its UTC day and it, else to the end of that day: `counted_until` says.
-    #[serde(default)]
     until: Option<TimePoint>,
 }
 

@@ -21,29 +21,21 @@ const MAX_LIMIT: i64 = 1_000;
 #[serde(deny_unknown_fields)]
 pub struct GetAuditTrail {
     /// Only this session's entries.
-    #[serde(default)]
     session_id: Option<SessionId>,
     /// Only this agent's entries.
-    #[serde(default)]
     agent_id: Option<AgentId>,
     /// Only entries of this tool; haldir's own decisions bear the tool `haldir`.
-    #[serde(default)]
     tool: Option<Text<0, 256>>,
     /// true: only flagged entries; false: only others.
-    #[serde(default)]
     flagged: Option<bool>,
     /// Only entries at this time or later: Unix seconds, a date-time with its offset (RFC 3339), or a date.
-    #[serde(default)]
     since: Option<TimePoint>,
     /// Only entries before this time, in the same forms.
-    #[serde(default)]
     until: Option<TimePoint>,
     /// How many at most. Default 100.
-    #[serde(default)]
     #[schemars(range(min = 1, max = 1_000), extend("default" = 100))]
     limit: Option<i64>,
     /// Where the last answer ended: its `next_cursor`.
-    #[serde(default)]
     cursor: Option<SeqCursor>,
 }
 

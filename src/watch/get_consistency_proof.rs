@@ -23,7 +23,6 @@ pub struct GetConsistencyProof {
     #[schemars(range(min = 1))]
     first: i64,
     /// The later size. Default: as many entries as there are.
-    #[serde(default)]
     #[schemars(range(min = 1))]
     second: Option<i64>,
 }

@@ -16,22 +16,16 @@ use crate::{
 #[serde(deny_unknown_fields)]
 pub struct GetExportManifest {
     /// Only this session's entries.
-    #[serde(default)]
     session_id: Option<SessionId>,
     /// Only this agent's entries.
-    #[serde(default)]
     agent_id: Option<AgentId>,
     /// Only entries of this tool.
-    #[serde(default)]
     tool: Option<Text<0, 256>>,
     /// Only entries at this time or later, in Unix seconds.
-    #[serde(default)]
     since: Option<TimePoint>,
     /// Only entries before this time, in Unix seconds.
-    #[serde(default)]
     until: Option<TimePoint>,
     /// true: only flagged entries; false: only others.
-    #[serde(default)]
     flagged: Option<bool>,
 }
 

@@ -26,16 +26,12 @@ const PAGE: usize = 1_000;
 #[serde(deny_unknown_fields)]
 pub struct GetSpend {
     /// Only this session.
-    #[serde(default)]
     session_id: Option<SessionId>,
     /// Only this agent.
-    #[serde(default)]
     agent_id: Option<AgentId>,
     /// Only what was logged and authorized at this time or later, in Unix seconds.
-    #[serde(default)]
     since: Option<TimePoint>,
     /// Only what was logged and authorized before this time, in Unix seconds.
-    #[serde(default)]
     until: Option<TimePoint>,
 }
 

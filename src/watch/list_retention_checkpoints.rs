@@ -20,7 +20,6 @@ const MAX_LIMIT: i64 = 1_000;
 #[serde(deny_unknown_fields)]
 pub struct ListRetentionCheckpoints {
     /// How many at most. Default 100.
-    #[serde(default)]
     #[schemars(range(min = 1, max = 1_000), extend("default" = 100))]
     limit: Option<i64>,
 }

@@ -20,11 +20,9 @@ const MAX_LIMIT: i64 = 1_000;
 #[serde(deny_unknown_fields)]
 pub struct ListTreeHeads {
     /// How many at most. Default 100.
-    #[serde(default)]
     #[schemars(range(min = 1, max = 1_000), extend("default" = 100))]
     limit: Option<i64>,
     /// Only heads of fewer entries: `next_before` of the answer before.
-    #[serde(default)]
     #[schemars(range(min = 1))]
     before: Option<i64>,
 }

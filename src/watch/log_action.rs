@@ -24,14 +24,11 @@ pub struct LogAction {
     /// What was done.
     action: Text<1, 1024>,
     /// The tool or service it was done with.
-    #[serde(default)]
     #[schemars(extend("default" = ""))]
     tool: Option<Text<0, 256>>,
     /// More about it: text or any JSON, at most 64 KiB.
-    #[serde(default)]
     details: Option<Value>,
     /// What it cost, in USD; more than nine decimals are rounded. It is recorded, not deducted: authorizePayment deducts.
-    #[serde(default)]
     #[schemars(range(min = 0), extend("default" = 0))]
     cost_usd: Option<ReportedCost>,
 }

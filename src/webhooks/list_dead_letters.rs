@@ -19,10 +19,8 @@ const MAX_PAGE: i64 = 1_000;
 #[serde(deny_unknown_fields)]
 pub struct ListDeadLetters {
     /// Only those of this webhook.
-    #[serde(default)]
     webhook_id: Option<i64>,
     /// How many, at most 1000. Default: 100.
-    #[serde(default)]
     #[schemars(extend("minimum" = 1, "maximum" = 1000, "default" = 100))]
     limit: Option<i64>,
 }

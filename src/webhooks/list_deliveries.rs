@@ -19,13 +19,10 @@ const ID_PREFIX: &str = "dlv_";
 #[serde(deny_unknown_fields)]
 pub struct ListDeliveries {
     /// Only attempts of this event.
-    #[serde(default)]
     event_id: Option<Text<1, 64>>,
     /// Only attempts before this one, by its `delivery_id`.
-    #[serde(default)]
     before: Option<DeliveryCursor>,
     /// How many, at most 1000. Default: 100.
-    #[serde(default)]
     #[schemars(extend("minimum" = 1, "maximum" = 1000, "default" = 100))]
     limit: Option<i64>,
 }

@@ -27,11 +27,9 @@ pub struct RegisterWebhook {
     #[schemars(extend("format" = "uri", "pattern" = "^[Hh][Tt][Tt][Pp][Ss]?://"))]
     url: Text<1, MAX_URL_CHARS>,
     /// A name for people.
-    #[serde(default)]
     #[schemars(extend("default" = ""))]
     name: Option<Text<0, 128>>,
     /// Which events. Default: all.
-    #[serde(default)]
     #[schemars(length(min = 1))]
     events: Option<Vec<EventKind>>,
 }

@@ -27,7 +27,6 @@ pub struct ResendDeadLetters {
     /// The webhook's number.
     webhook_id: i64,
     /// Only this event. Default: up to 500 dead letters.
-    #[serde(default)]
     event_id: Option<Text<1, 64>>,
 }
 

@@ -26,7 +26,6 @@ pub struct RotateWebhookSecret {
     /// Its number.
     webhook_id: i64,
     /// How long the old secret stays valid beside the new one: from 60 to 604800 seconds. Default: 86400.
-    #[serde(default)]
     #[schemars(extend("minimum" = 60, "maximum" = 604_800, "default" = 86_400))]
     grace_seconds: Option<i64>,
 }

@@ -181,9 +181,7 @@ fn progress(context: &RequestContext<RoleServer>, params: &RawValue) -> Option<P
     #[derive(Deserialize)]
     struct Step {
         progress: f64,
-        #[serde(default)]
         total: Option<f64>,
-        #[serde(default)]
         message: Option<String>,
     }
     let Step { progress, total, message } = serde_json::from_str(params.get()).ok()?;
@@ -197,7 +195,6 @@ fn message(params: &RawValue) -> Option<LoggingMessageNotificationParam> {
     #[derive(Deserialize)]
     struct Log {
         level: LoggingLevel,
-        #[serde(default)]
         logger: Option<String>,
         data: Value,
     }

@@ -138,7 +138,6 @@ pub struct Ceilings {
     /// The most that one session may spend.
     pub spend: Option<Money>,
     /// The most that all sessions of one creator may spend in a UTC day.
-    #[serde(default)]
     pub daily: Option<Money>,
     /// The longest life of a session, in seconds.
     pub ttl: Option<i64>,
