@@ -79,7 +79,8 @@ fn as_version(sql: &Connection, version: i64, moved: &str) {
     sql.execute("VACUUM INTO ?1", [later.to_str().unwrap()]).unwrap();
     sql.execute("ATTACH ?1 AS later", [later.to_str().unwrap()]).unwrap();
     sql.execute_batch("PRAGMA foreign_keys = OFF; BEGIN").unwrap();
-    for table in names(sql, "SELECT name FROM main.sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%'") {
+    let tables = "SELECT name FROM main.sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%'";
+    for table in names(sql, tables) {
         sql.execute_batch(&format!("DROP TABLE main.{table}")).unwrap();
     }
     sql.execute_batch(
@@ -98,20 +99,22 @@ fn as_version(sql: &Connection, version: i64, moved: &str) {
     for trigger in names(sql, "SELECT name FROM main.sqlite_schema WHERE type = 'trigger'") {
         sql.execute_batch(&format!("DROP TRIGGER main.{trigger}")).unwrap();
     }
-    for table in names(
-        sql,
-        "SELECT name FROM main.sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%' AND name IN (SELECT name FROM later.sqlite_schema)",
-    ) {
-        let columns = |schema: &str| names(sql, &format!("SELECT name FROM pragma_table_info('{table}', '{schema}')"));
-        let later = columns("later");
-        let both: Vec<_> = columns("main").into_iter().filter(|column| later.contains(column)).collect();
-        let is_moved = moved.contains(&format!("INSERT INTO main.{table} "));
-        if !is_moved {
-            let both = both.join(", ");
-            let copy =
-                format!("DELETE FROM main.{table}; INSERT INTO main.{table} ({both}) SELECT {both} FROM later.{table}");
-            sql.execute_batch(&copy).unwrap();
+    for table in names(sql, &format!("{tables} AND name IN (SELECT name FROM later.sqlite_schema)")) {
+        if moved.contains(&format!("INSERT INTO main.{table} ")) {
+            continue;
         }
+        let columns = |condition: &str| {
+            names(sql, &format!("SELECT name FROM pragma_table_info('{table}', 'main') WHERE {condition}"))
+        };
+        let is_later = format!("name IN (SELECT name FROM pragma_table_info('{table}', 'later'))");
+        let both = columns(&is_later);
+        // Numbers that `moved` sets.
+        let lost = columns(&format!("\"notnull\" AND dflt_value IS NULL AND NOT {is_later}"));
+        let into = [both.clone(), lost.clone()].concat().join(", ");
+        let from = [both, vec!["0".to_owned(); lost.len()]].concat().join(", ");
+        let copy =
+            format!("DELETE FROM main.{table}; INSERT INTO main.{table} ({into}) SELECT {from} FROM later.{table}");
+        sql.execute_batch(&copy).unwrap();
     }
     sql.execute_batch(moved).unwrap();
     sql.execute_batch(&triggers.join(";")).unwrap();
