@@ -4,6 +4,7 @@
 mod breaker;
 pub mod child;
 mod connection;
+mod dispatcher;
 mod gate;
 mod in_flight;
 mod levels;

@@ -15,18 +15,17 @@ use zeroize::Zeroizing;
 
 use super::{
     Failure, FailureKind,
-    in_flight::{InFlight, Taken, Ticket},
+    dispatcher::{Dispatcher, Sink},
+    in_flight::{InFlight, Ticket},
     levels::Told,
     mid_call::{CallClock, CallListener},
-    over_http::TAKEN_WITHIN,
-    transport::{Incoming, Source, Transport},
+    over_http::{SESSION_OVER, Session},
+    transport::{Incoming, MAX_WAITING, Source, Transport},
 };
 use crate::protocol::{
-    code::METHOD_NOT_FOUND,
     edit,
     message::{self, INITIALIZED, Message, quoted},
     meta::{CLIENT_CAPABILITIES, CLIENT_INFO, PROGRESS_TOKEN, PROTOCOL_VERSION},
-    request::ServerRequest,
     revision::{FIRST_WITHOUT_HANDSHAKE, NEWEST_WITH_HANDSHAKE, is_without_handshake},
 };
 
@@ -34,6 +33,8 @@ use crate::protocol::{
 const READ_ON: Duration = Duration::from_secs(1);
 /// Why the connection to an upstream is ended that makes requests, and does not read the answers.
 const TAKES_NOTHING: &str = "it does not take the answers to its questions";
+/// Why requests in flight fail on a connection that haldir ends.
+const STOPPED: &str = "the connection was ended";
 /// The failure message of a server that knows none of the revisions that it was asked for.
 pub(super) const OTHER_REVISION: &str = "it speaks no revision of MCP that haldir asked for";
 
@@ -61,6 +62,8 @@ pub(super) struct Connection(Arc<Inner>);
 
 struct Inner {
     input: mpsc::Sender<Zeroizing<String>>,
+    /// Over HTTP: takes requests directly.
+    session: Option<Arc<Session>>,
     in_flight: InFlight,
     server: OnceLock<Server>,
     /// What the upstream was told of the log messages that are wanted.
@@ -99,14 +102,29 @@ impl Connection {
         (beginning, within): (Beginning, Duration),
         tools_changed: Arc<AtomicBool>,
     ) -> Result<Self, Failure> {
-        let transport = Transport::start(source, most)?;
-        let (input, in_flight, stop) = (transport.input.clone(), InFlight::default(), CancellationToken::new());
-        let ended = CancellationToken::new();
-        let incoming = Dispatcher { in_flight: in_flight.clone(), input: input.clone(), tools_changed };
-        let receiver = Receiver { transport, incoming, most };
-        tokio::spawn(receiver.run(stop.clone(), ended.clone().drop_guard()));
+        let (in_flight, stop, ended) = (InFlight::default(), CancellationToken::new(), CancellationToken::new());
+        let guard = ended.clone().drop_guard();
+        let dispatcher = |input: &mpsc::Sender<Zeroizing<String>>| {
+            let (in_flight, input) = (in_flight.clone(), input.clone());
+            Dispatcher { in_flight, input, tools_changed }
+        };
+        let (input, session) = match source {
+            Source::Http(upstream) => {
+                let (input, messages) = mpsc::channel(MAX_WAITING);
+                let session = upstream.start(messages, Sink::Dispatcher(dispatcher(&input)), stop.child_token());
+                tokio::spawn(end_with(Arc::clone(&session), in_flight.clone(), stop.clone(), guard));
+                (input, Some(session))
+            }
+            Source::Child(_) => {
+                let transport = Transport::start(source, most)?;
+                let input = transport.input.clone();
+                let receiver = Receiver { transport, incoming: dispatcher(&input), most };
+                tokio::spawn(receiver.run(stop.clone(), guard));
+                (input, None)
+            }
+        };
         let (server, told, guard) = (OnceLock::new(), Told::default(), stop.clone().drop_guard());
-        let this = Self(Arc::new(Inner { input, in_flight, server, told, stop, ended, _stop: guard }));
+        let this = Self(Arc::new(Inner { input, session, in_flight, server, told, stop, ended, _stop: guard }));
         let begun = match timeout(within, this.introduce(beginning)).await {
             Ok(begun) => begun,
             Err(_) => Err(Failure::timed_out(within)),
@@ -214,8 +232,10 @@ impl Connection {
         let is_call = context.is_some();
         let (mut ticket, answer) = self.0.in_flight.begin(&self.0.input, context)?;
         let text = self.written(method, params, &ticket, is_call, more);
-        // Fails if the connection has ended; its reader says why.
-        let _ = self.0.input.send(text).await;
+        if !self.0.session.as_ref().is_some_and(|session| session.send_request(&text)) {
+            // Fails if the connection has ended; its reader says why.
+            let _ = self.0.input.send(text).await;
+        }
         self.answered(&mut ticket, answer).await
     }
 
@@ -312,18 +332,24 @@ fn with_meta(params: &str, meta: &[(&'static str, String)]) -> String {
     }
 }
 
-/// Reads what the upstream sends.
+/// Reads what a child sends.
 struct Receiver {
     transport: Transport,
     incoming: Dispatcher,
     most: usize,
 }
 
-/// Hands on what was read.
-struct Dispatcher {
-    in_flight: InFlight,
-    input: mpsc::Sender<Zeroizing<String>>,
-    tools_changed: Arc<AtomicBool>,
+/// Ends the requests in flight with their session over HTTP.
+async fn end_with(session: Arc<Session>, in_flight: InFlight, stop: CancellationToken, ended: DropGuard) {
+    let message = tokio::select! {
+        biased;
+        () = stop.cancelled() => STOPPED,
+        () = in_flight.given_up() => TAKES_NOTHING,
+        () = session.stop.cancelled() => SESSION_OVER,
+    };
+    in_flight.end(&Failure::new(FailureKind::Unavailable, message));
+    session.stop.cancel();
+    drop(ended);
 }
 
 impl Receiver {
@@ -334,7 +360,7 @@ impl Receiver {
         let failure = loop {
             let incoming = tokio::select! {
                 biased;
-                () = stop.cancelled() => break unavailable("the connection was ended".to_owned()),
+                () = stop.cancelled() => break unavailable(STOPPED.to_owned()),
                 () = in_flight.given_up() => break unavailable(TAKES_NOTHING.to_owned()),
                 incoming = self.transport.output.recv() => incoming,
                 // A child that closed its input may write for ever.
@@ -363,55 +389,5 @@ impl Receiver {
         in_flight.end(&failure);
         self.transport.stop().await;
         drop(ended);
-    }
-}
-
-impl Dispatcher {
-    async fn take(&self, message: &Message<'_>, length: usize, answering: Option<&str>) {
-        if let Some(id) = message.answers() {
-            return self.in_flight.answered(id, message);
-        }
-        let response = match self.in_flight.heard(message, length, answering) {
-            Taken::Done => return,
-            Taken::Refused(response) => response,
-            Taken::Asked(asked) => {
-                let (in_flight, input) = (self.in_flight.clone(), self.input.clone());
-                tokio::spawn(async move {
-                    if let Some((response, _place)) = asked.response().await {
-                        respond(&in_flight, &input, response).await;
-                    }
-                });
-                return;
-            }
-            Taken::Passes => {
-                let Some(id) = message.request_id() else {
-                    if message.is("notifications/tools/list_changed") {
-                        self.tools_changed.store(true, Ordering::Release);
-                    }
-                    return;
-                };
-                declined(id, message.method.as_deref().unwrap_or_default())
-            }
-        };
-        // While there is no room for it, nothing is read.
-        respond(&self.in_flight, &self.input, response).await;
-    }
-}
-
-/// Answers the upstream; one that takes no answer for a while is given up.
-async fn respond(in_flight: &InFlight, input: &mpsc::Sender<Zeroizing<String>>, response: String) {
-    if timeout(TAKEN_WITHIN, input.send(response.into())).await.is_err() {
-        tracing::warn!("an upstream does not take the answers to its requests; its connection is ended");
-        in_flight.give_up();
-    }
-}
-
-/// The answer to a request of the upstream that belongs to no call of a client that could be asked.
-fn declined(id: &str, method: &str) -> String {
-    match (method, ServerRequest::of(method)) {
-        ("ping", _) => message::response(id, "{}"),
-        (_, Some(ServerRequest::Elicitation)) => message::response(id, r#"{"action":"decline"}"#),
-        (_, Some(ServerRequest::Roots)) => message::response(id, r#"{"roots":[]}"#),
-        _ => message::error(Some(id), METHOD_NOT_FOUND, "haldir does not answer this"),
     }
 }

@@ -1,7 +1,9 @@
-//! An upstream over streamable HTTP as a queue of messages each way: every message of the client is a request, and what
-//! comes back is passed on message by message.
+//! An upstream over streamable HTTP: every message of the client is an HTTP request, and what comes back is passed on
+//! message by message.
 
 mod answer;
+#[cfg(test)]
+mod tests;
 
 pub use answer::whole;
 
@@ -16,10 +18,13 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use reqwest::Url;
 use serde_json::value::RawValue;
 use tokio::{sync::mpsc, task::AbortHandle, time::timeout};
-use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
-use super::{Failure, FailureKind, Gate, transport::Incoming};
+use super::{
+    Failure, FailureKind, Gate,
+    dispatcher::{Sink, TAKEN_WITHIN},
+};
 use crate::{
     outbound::http_client::{HttpClient, SendError, UpstreamResponse},
     protocol::{
@@ -46,8 +51,6 @@ const GOODBYE: Duration = Duration::from_secs(5);
 const LISTENED_WITHIN: Duration = Duration::from_secs(2);
 /// How long an upstream has to say whether it knows a session, or which transport it has.
 const ASKED_WITHIN: Duration = Duration::from_secs(5);
-/// How long an upstream has to take the answer to a request of its own; else its connection is ended.
-pub(super) const TAKEN_WITHIN: Duration = Duration::from_secs(10);
 /// Requests of a session in a row that end in a 5xx status, after which the session is begun anew: some servers answer an
 /// unknown session so.
 const MAX_FAULTS: u32 = 3;
@@ -55,6 +58,8 @@ const MAX_FAULTS: u32 = 3;
 const MAX_MIRRORED: usize = 1_000;
 
 pub(super) const REDIRECTED: &str = "it redirects to another address: register that one, if it is meant";
+/// How requests end that are in flight when a session ends.
+pub(super) const SESSION_OVER: &str = "its session is over";
 const COMPRESSED: &str = "it compresses its answers although it was asked not to";
 const FORGOTTEN: &str = "it has forgotten the session, as it does when it is started again: call again";
 
@@ -89,6 +94,8 @@ enum Kind {
 struct State {
     session: Option<HeaderValue>,
     version: Option<String>,
+    /// From `initialize` until `notifications/initialized` is sent, which no request may overtake.
+    is_handshaking: bool,
     /// Requests in flight: what ends them here, and what says that their client has cancelled them.
     in_flight: HashMap<String, (AbortHandle, CancellationToken)>,
     /// Requests in a row that were answered with a 5xx status.
@@ -106,26 +113,25 @@ impl State {
 }
 
 /// One connection.
-#[derive(Clone)]
-struct Session {
-    upstream: Arc<HttpUpstream>,
-    state: Arc<Mutex<State>>,
-    incoming: mpsc::Sender<Incoming>,
-    stop: CancellationToken,
+pub(super) struct Session {
+    upstream: HttpUpstream,
+    state: Mutex<State>,
+    sink: Sink,
+    /// Ends it; cancelled too once it has ended by itself.
+    pub(super) stop: CancellationToken,
 }
 
 impl HttpUpstream {
-    /// Serves a connection until the guard is dropped.
+    /// Serves a connection until `stop`. Besides `messages`, [`Session::send_request`] takes requests.
     pub(super) fn start(
         &self,
         messages: mpsc::Receiver<Zeroizing<String>>,
-        incoming: mpsc::Sender<Incoming>,
-    ) -> DropGuard {
-        let stop = CancellationToken::new();
-        let (upstream, state) = (Arc::new(self.clone()), Arc::default());
-        let session = Session { upstream, state, incoming, stop: stop.clone() };
-        tokio::spawn(session.send_all(messages));
-        stop.drop_guard()
+        sink: Sink,
+        stop: CancellationToken,
+    ) -> Arc<Session> {
+        let session = Arc::new(Session { upstream: self.clone(), state: Mutex::default(), sink, stop });
+        tokio::spawn(Arc::clone(&session).send_all(messages));
+        session
     }
 
     /// Sends a request, and follows redirects that stay within the operator's origin.
@@ -191,7 +197,7 @@ pub async fn send(
 }
 
 impl Session {
-    async fn send_all(self, mut messages: mpsc::Receiver<Zeroizing<String>>) {
+    async fn send_all(self: Arc<Self>, mut messages: mpsc::Receiver<Zeroizing<String>>) {
         loop {
             let text = tokio::select! {
                 () = self.stop.cancelled() => break,
@@ -214,28 +220,46 @@ impl Session {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn take(&self, text: Zeroizing<String>) {
+    /// Sends a request in a task on the caller's runtime: no wake-up crosses threads, since each worker thread has an HTTP
+    /// client of its own. `false` during the handshake: the queue then keeps the request behind `notifications/initialized`.
+    pub(super) fn send_request(self: &Arc<Self>, text: &str) -> bool {
+        let Some(message) = Message::read(text).ok().filter(|_| !self.state().is_handshaking) else { return false };
+        self.begin(&message, text)
+    }
+
+    /// Begins a request, with its own task; `false` if the message is none.
+    fn begin(self: &Arc<Self>, message: &Message<'_>, text: &str) -> bool {
+        let Some(id) = message.request_id().map(str::to_owned) else { return false };
+        let kind = match message.method.as_deref() {
+            Some("initialize") => Kind::Initialize,
+            Some("tools/call") => Kind::Call,
+            Some("subscriptions/listen") => Kind::Subscription,
+            _ => Kind::Other,
+        };
+        let (headers, body) = (self.headers(message), Bytes::copy_from_slice(text.as_bytes()));
+        let (session, known, cancelled) = (Arc::clone(self), id.clone(), CancellationToken::new());
+        let is_cancelled = cancelled.clone();
+        // Locked until it stands there: its task takes it out, and `end` aborts after the stop what stands there.
+        let mut state = self.state();
+        if self.stop.is_cancelled() {
+            // The requests in flight fail with the session.
+            return true;
+        }
+        state.is_handshaking |= kind == Kind::Initialize;
+        let request = tokio::spawn(async move {
+            session.request(&known, headers, body, kind, &is_cancelled).await;
+            session.state().in_flight.remove(&known);
+        });
+        state.in_flight.insert(id, (request.abort_handle(), cancelled));
+        true
+    }
+
+    async fn take(self: &Arc<Self>, text: Zeroizing<String>) {
         let Ok(message) = Message::read(&text) else { return };
-        let headers = self.headers(&message);
-        let body = Bytes::copy_from_slice(text.as_bytes());
-        if let Some(id) = message.request_id().map(str::to_owned) {
-            let kind = match message.method.as_deref() {
-                Some("initialize") => Kind::Initialize,
-                Some("tools/call") => Kind::Call,
-                Some("subscriptions/listen") => Kind::Subscription,
-                _ => Kind::Other,
-            };
-            let (session, known, cancelled) = (self.clone(), id.clone(), CancellationToken::new());
-            let is_cancelled = cancelled.clone();
-            // Locked until it stands there: it takes itself out.
-            let mut state = self.state();
-            let request = tokio::spawn(async move {
-                session.request(&known, headers, body, kind, &is_cancelled).await;
-                session.state().in_flight.remove(&known);
-            });
-            state.in_flight.insert(id, (request.abort_handle(), cancelled));
+        if self.begin(&message, &text) {
             return;
         }
+        let (headers, body) = (self.headers(&message), Bytes::copy_from_slice(text.as_bytes()));
         if message.is("notifications/cancelled")
             && let Some((request, cancelled)) = message.cancelled_id().and_then(|id| self.state().in_flight.remove(&id))
         {
@@ -260,8 +284,9 @@ impl Session {
         if begins {
             // Requests of the upstream during a call may come on that stream: no call overtakes it.
             let listening = CancellationToken::new();
-            tokio::spawn(self.clone().listen(listening.clone().drop_guard()));
+            tokio::spawn(Arc::clone(self).listen(listening.clone().drop_guard()));
             let _ = timeout(LISTENED_WITHIN, listening.cancelled()).await;
+            self.state().is_handshaking = false;
         }
     }
 
@@ -347,7 +372,7 @@ impl Session {
                 _ => Ok(turn),
             }) {
                 Ok(turn) => Some(turn),
-                Err(busy) => return self.fail(id, busy).await,
+                Err(busy) => return self.sink.fail(id, busy).await,
             },
         };
         let within = if kind == Kind::Subscription { LISTEN } else { self.upstream.call_timeout };
@@ -358,7 +383,7 @@ impl Session {
         }
         let failed = match sent {
             Ok(answer) if kind != Kind::Initialize && self.is_over(answer.status()).await => {
-                self.fail(id, Failure::new(FailureKind::SessionOver, FORGOTTEN)).await;
+                self.sink.fail(id, Failure::new(FailureKind::SessionOver, FORGOTTEN)).await;
                 return self.stop.cancel();
             }
             Ok(answer) => {
@@ -366,7 +391,7 @@ impl Session {
                 let received = self.receive(answer, Some((id, cancelled)), kind == Kind::Initialize).await;
                 let gives_up = self.state().count(is_fault);
                 if let Err(failure) = received {
-                    self.fail(id, failure).await;
+                    self.sink.fail(id, failure).await;
                 }
                 if gives_up {
                     self.stop.cancel();
@@ -375,7 +400,7 @@ impl Session {
             }
             Err(failed) => failed,
         };
-        self.fail(id, failed).await;
+        self.sink.fail(id, failed).await;
     }
 
     /// Whether the session is over, one of whose requests was answered with this status. 404 says so, and older SDKs say 400;
@@ -393,20 +418,8 @@ impl Session {
         answered.is_ok_and(|answered| answered.is_ok_and(|answer| answer.status().is_client_error()))
     }
 
-    /// Says that no answer will come.
-    async fn fail(&self, id: &str, failure: Failure) {
-        // Fails if the connection has ended.
-        let _ = self.incoming.send(Incoming::Failed { id: id.to_owned(), failure }).await;
-    }
-
-    async fn pass(&self, text: String, answering: Option<&str>) {
-        let answering = answering.map(str::to_owned);
-        // As above.
-        let _ = self.incoming.send(Incoming::Message { text, answering, room: None }).await;
-    }
-
     /// Ends the requests in flight, and the session.
-    async fn end(self) {
+    async fn end(&self) {
         let (in_flight, has_session) = {
             let mut state = self.state();
             (std::mem::take(&mut state.in_flight), state.session.is_some())

@@ -7,13 +7,14 @@ use tokio::{
     task::JoinHandle,
     time::{Instant, timeout},
 };
-use tokio_util::sync::DropGuard;
+use tokio_util::sync::{CancellationToken, DropGuard};
 use zeroize::Zeroizing;
 
 use super::{
     Failure, FailureKind,
     child::{ChildCommand, ChildProcess},
-    over_http::HttpUpstream,
+    dispatcher::Sink,
+    over_http::{HttpUpstream, SESSION_OVER},
     pipe::{read_lines, write_lines},
 };
 use crate::protocol::lines::{LineReader, may_be_message};
@@ -94,7 +95,11 @@ impl Transport {
         let (input, messages) = mpsc::channel(MAX_WAITING);
         let (incoming, output) = mpsc::channel(MAX_WAITING);
         let behind = match source {
-            Source::Http(upstream) => Behind::Http(upstream.start(messages, incoming)),
+            Source::Http(upstream) => {
+                let stop = CancellationToken::new();
+                upstream.start(messages, Sink::Queue(incoming), stop.clone());
+                Behind::Http(stop.drop_guard())
+            }
             Source::Child(command) => {
                 let (process, stdin, stdout) = command.start().map_err(|error| {
                     let message = format!("{} {NO_START}: {error}", command.program.to_string_lossy());
@@ -128,7 +133,7 @@ impl Transport {
     pub async fn how_it_ended(&mut self) -> String {
         match &mut self.behind {
             Behind::Child(process, _) => process.how_it_ended().await,
-            Behind::Http(_) => "its session is over".to_owned(),
+            Behind::Http(_) => SESSION_OVER.to_owned(),
         }
     }
 

@@ -1,6 +1,6 @@
 //! What an upstream over HTTP says: in the answer to a request, and on the stream of messages that belong to no request.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
@@ -237,13 +237,15 @@ impl Session {
     }
 
     async fn received_one(&self, text: String, id: Option<&str>, begins: bool) -> bool {
+        let text = one_line(&text);
         let Ok(message) = Message::read(&text) else { return false };
         let answers = message.answers();
         // Servers answer a request that they could not read under `null`, or under an id of their own.
         let is_error = message.method.is_none() && message.error.is_some();
         let of_other = |answered: &str| self.state().in_flight.contains_key(answered);
         if let Some(id) = id.filter(|id| is_error && answers != Some(id) && !answers.is_some_and(of_other)) {
-            self.pass(message.with_id(id).text(), Some(id)).await;
+            let message = message.with_id(id);
+            self.sink.pass(&message, &message.text(), Some(id)).await;
             return true;
         }
         // Some write a number that they were sent as text.
@@ -253,13 +255,12 @@ impl Session {
             self.state().version = version.and_then(|version| serde_json::from_str(version.get()).ok());
         }
         self.learn_mirrors(&message);
-        let text = one_line(&text).into_owned();
-        self.pass(text, id).await;
+        self.sink.pass(&message, &text, id).await;
         is_answer
     }
 
     /// Keeps the stream of messages that belong to no request open, where the upstream has one.
-    pub(super) async fn listen(self, begun: DropGuard) {
+    pub(super) async fn listen(self: Arc<Self>, begun: DropGuard) {
         let mut begun = Some(begun);
         for attempt in 1..=MAX_LISTENS {
             let listening = async {
