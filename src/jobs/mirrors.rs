@@ -88,7 +88,7 @@ struct MirrorState {
 
 impl Haldir {
     /// Copies checkpoints to all `mirrors`, now and at the interval `every`, until `stop`.
-    pub async fn mirror_checkpoints(&self, mirrors: Vec<Mirror>, every: Duration, stop: CancellationToken) {
+    pub async fn mirror_checkpoints(self, mirrors: Vec<Mirror>, every: Duration, stop: CancellationToken) {
         let mut states: Vec<MirrorState> =
             mirrors.into_iter().map(|mirror| MirrorState { mirror, has: HashMap::new() }).collect();
         while !states.is_empty() {

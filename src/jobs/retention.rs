@@ -23,7 +23,7 @@ const PRINCIPAL: &str = "retention";
 impl Haldir {
     /// Erases what is due, every `PASS_EVERY`, until `stop`. Several processes may do it on one store: each step reads what
     /// the others have done.
-    pub async fn keep_retention(&self, stop: CancellationToken) {
+    pub async fn keep_retention(self, stop: CancellationToken) {
         loop {
             let result = tokio::select! {
                 () = stop.cancelled() => return,

@@ -29,7 +29,7 @@ const MAX_OVERLAP_DAYS: i64 = 365;
 
 impl Haldir {
     /// Records the heads of logs that have grown, and erases retired signing keys, every `RECORD_EVERY` until `stop`.
-    pub async fn keep_tree_heads(&self, stop: CancellationToken) {
+    pub async fn keep_tree_heads(self, stop: CancellationToken) {
         loop {
             if let Err(error) = self.record_tree_heads().await {
                 tracing::error!(%error, "tree heads could not be recorded");

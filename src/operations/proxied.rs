@@ -238,7 +238,7 @@ impl Haldir {
     /// What a server does by itself about the proxy, until `stop`: it closes calls that no process vouches for any more,
     /// and asks upstreams how they are. Several processes may do it on one store: each call is closed once, and an
     /// upstream that one has asked is not asked by the next.
-    pub async fn keep_proxy(&self, stop: CancellationToken) {
+    pub async fn keep_proxy(self, stop: CancellationToken) {
         let close = now_and_then(CLOSE_EVERY, || self.close_abandoned_calls());
         let check = now_and_then(CHECK_EVERY, || self.check_upstreams());
         tokio::select! {
@@ -271,7 +271,7 @@ impl Haldir {
     }
 
     /// Keeps the children of this process running until `stop`: all that a client's own haldir does about upstreams.
-    pub async fn keep_children(&self, stop: CancellationToken) {
+    pub async fn keep_children(self, stop: CancellationToken) {
         tokio::select! {
             () = stop.cancelled() => {}
             () = now_and_then(CHECK_EVERY, || self.check_children()) => {}

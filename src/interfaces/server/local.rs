@@ -2,7 +2,7 @@
 
 use std::{io::IsTerminal, sync::Arc};
 
-use tokio::runtime::Builder;
+use tokio::{runtime::Builder, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::{Cli, terminated};
@@ -56,11 +56,9 @@ pub fn serve(cli: &Cli) -> Result<()> {
         let exporter = Exporter::start(OtlpSettings::from_environment()?, &stop)?;
         haldir.declare_children().await?;
         let asked_to_stop = terminated()?;
-        let courier = tokio::spawn(haldir.deliver_webhooks(stop.clone()));
-        let keeper = tokio::spawn({
-            let (haldir, stop) = (haldir.clone(), stop.clone());
-            async move { haldir.keep_children(stop).await }
-        });
+        let mut jobs = JoinSet::new();
+        jobs.spawn(haldir.deliver_webhooks(stop.clone()));
+        jobs.spawn(haldir.clone().keep_children(stop.clone()));
         let session = Arc::new(BoundSession::new(haldir.clone(), credential.clone(), SessionTerms::default()));
         let server = HaldirMcp::new(Backend::Local(haldir.clone()), credential)
             .bound_to(Arc::clone(&session))
@@ -69,8 +67,7 @@ pub fn serve(cli: &Cli) -> Result<()> {
         session.end().await;
         stop.cancel();
         haldir.end_upstreams().await;
-        let _ = courier.await;
-        let _ = keeper.await;
+        while jobs.join_next().await.is_some() {}
         exporter.finish().await;
         haldir.close();
         outcome

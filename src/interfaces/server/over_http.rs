@@ -3,7 +3,7 @@
 use std::{io::Write, net::SocketAddr, sync::Arc, time::Duration};
 
 use clap::Args;
-use tokio::runtime::Builder;
+use tokio::{runtime::Builder, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::{Cli, terminated};
@@ -128,31 +128,25 @@ async fn run(cli: &Cli, options: &ServeOptions, workers: &Workers) -> Result<()>
     let mut output = std::io::stdout().lock();
     writeln!(output, "haldir listening on http://{address}").and_then(|()| output.flush()).map_err(Error::internal)?;
     drop(output);
-    let (keeper, stop) = (haldir.clone(), shutdown.clone());
-    let upkeep = tokio::spawn(async move { keeper.keep_retention(stop).await });
-    let (signer, stop) = (haldir.clone(), shutdown.clone());
-    let heads = tokio::spawn(async move { signer.keep_tree_heads(stop).await });
-    let (keeper, stop) = (haldir.clone(), shutdown.clone());
-    let closing = tokio::spawn(async move { keeper.keep_proxy(stop).await });
-    let (copier, stop, every) = (haldir.clone(), shutdown.clone(), Duration::from_secs(options.mirror_every));
-    let targets = options.mirrors.clone();
-    let mirrors = tokio::spawn(async move { copier.mirror_checkpoints(targets, every, stop).await });
+    let mut jobs = JoinSet::new();
+    jobs.spawn(haldir.clone().keep_retention(shutdown.clone()));
+    jobs.spawn(haldir.clone().keep_tree_heads(shutdown.clone()));
+    jobs.spawn(haldir.clone().keep_proxy(shutdown.clone()));
+    let every = Duration::from_secs(options.mirror_every);
+    jobs.spawn(haldir.clone().mirror_checkpoints(options.mirrors.clone(), every, shutdown.clone()));
+    jobs.spawn(haldir.deliver_webhooks(shutdown.clone()));
+    jobs.spawn(haldir.run_schedules(shutdown.clone()));
     let (stop, waiting) = (shutdown.clone(), haldir.clone());
     tokio::spawn(async move {
         asked_to_stop.await;
         waiting.stop_waiting();
         stop.cancel();
     });
-    let courier = tokio::spawn(haldir.deliver_webhooks(shutdown.clone()));
-    let schedules = tokio::spawn(haldir.run_schedules(shutdown.clone()));
     listener::serve(listener, router, workers, connections, shutdown).await;
     haldir.end_upstreams().await;
-    let _ = courier.await;
-    let _ = schedules.await;
-    upkeep.await.map_err(Error::internal)?;
-    heads.await.map_err(Error::internal)?;
-    closing.await.map_err(Error::internal)?;
-    mirrors.await.map_err(Error::internal)?;
+    while let Some(ended) = jobs.join_next().await {
+        ended.map_err(Error::internal)?;
+    }
     all_done.cancel();
     exporter.finish().await;
     // On a thread of its own, since it waits for the writer.

@@ -2,7 +2,7 @@
 
 use std::{io::IsTerminal, sync::Arc};
 
-use tokio::runtime::Builder;
+use tokio::{runtime::Builder, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::{Cli, terminated};
@@ -66,18 +66,15 @@ pub fn serve(cli: &Cli, options: &WrapOptions) -> Result<()> {
         );
         let asked_to_stop = terminated()?;
         let stop = CancellationToken::new();
-        let courier = tokio::spawn(haldir.deliver_webhooks(stop.clone()));
-        let keeper = tokio::spawn({
-            let (haldir, stop) = (haldir.clone(), stop.clone());
-            async move { haldir.keep_proxy(stop).await }
-        });
+        let mut jobs = JoinSet::new();
+        jobs.spawn(haldir.deliver_webhooks(stop.clone()));
+        jobs.spawn(haldir.clone().keep_proxy(stop.clone()));
         let bounds = (Bounds::new(&haldir.upstream_limits(), cli.limits.message_bytes()), options.bridges());
         let pipes = rmcp::transport::io::stdio_pipes();
         let outcome = wrap::serve(Arc::new(governor), &command, Redact::new(known), bounds, pipes, asked_to_stop).await;
         session.end().await;
         stop.cancel();
-        let _ = courier.await;
-        let _ = keeper.await;
+        while jobs.join_next().await.is_some() {}
         haldir.close();
         outcome
     });
