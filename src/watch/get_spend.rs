@@ -10,6 +10,7 @@ use crate::{
     error::{Error, Result},
     model::{AgentId, Authorization, Entry, EntryKind, Money, SessionId, TimePoint},
     store::{AuditQuery, Cost, CostsOf, PaymentQuery},
+    watch::export_audit::no_formula,
 };
 
 /// Lines in each breakdown.
@@ -207,6 +208,16 @@ fn of_tenant(cx: &ReadContext<'_>) -> Result<Spend> {
         by_session: by_name(sessions),
         by_agent: by_name(agents),
     })
+}
+
+/// Lines as comma-separated values (RFC 4180). Agents choose their names: none is a formula to a spreadsheet.
+pub fn csv(of: &str, lines: impl IntoIterator<Item = (impl AsRef<str>, Money)>) -> Result<Vec<u8>> {
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    writer.write_record([of, "usd"]).map_err(Error::internal)?;
+    for (name, usd) in lines {
+        writer.write_record([no_formula(name.as_ref()).as_ref(), &usd.to_string()]).map_err(Error::internal)?;
+    }
+    writer.into_inner().map_err(Error::internal)
 }
 
 /// Lines in which something was logged at all.

@@ -21,7 +21,7 @@ use crate::{
     config::duration::parse_seconds,
     error::{Error, Result},
     interfaces::history::{Event, History, LogPage},
-    model::{Clock, Day, TimePoint, month::MICROS_PER_DAY, time::SystemClock},
+    model::{Clock, Day, TimePoint, time::SystemClock},
 };
 
 pub const HELP: &str = "\
@@ -155,7 +155,7 @@ fn short(text: &str) -> String {
 /// Reads a time as the operations take it: a duration lies so long before now; `today` and `yesterday` begin at midnight
 /// UTC.
 pub fn parse_time(text: &str) -> Result<Value, String> {
-    let begin = |day: i64| json!(day.saturating_mul(MICROS_PER_DAY / 1_000_000));
+    let begin = |day: i64| json!(Day(day).start().as_seconds());
     let has_unit = text.ends_with(|c: char| c.is_ascii_alphabetic() && c != 'Z');
     let now = SystemClock.now();
     match (text, parse_seconds(text)) {

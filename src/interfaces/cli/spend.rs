@@ -1,6 +1,6 @@
 //! `haldir spend`: what agents logged as cost, by agent, tool, session, day or month.
 
-use std::io;
+use std::io::{self, Write};
 
 use clap::{Args, ValueEnum};
 use serde::Serialize;
@@ -14,8 +14,11 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    model::{Clock, Day, Money, Month, TimePoint, UnixMicros, month::MICROS_PER_DAY, time::SystemClock},
-    watch::{export_audit::no_formula, get_audit_stats::AuditStats, get_spend::Spend},
+    model::{Clock, Day, Money, Month, TimePoint, month::MICROS_PER_DAY, time::SystemClock},
+    watch::{
+        get_audit_stats::AuditStats,
+        get_spend::{Spend, csv},
+    },
 };
 
 pub const HELP: &str = "\
@@ -102,7 +105,11 @@ pub fn run(options: &SpendOptions, global: &GlobalOptions) -> Result<(), Command
         return line(&serde_json::to_string(&report).map_err(Error::internal)?);
     }
     if options.csv {
-        return csv(&report);
+        // No terminal obeys a name.
+        let lines = report.lines.iter().map(|line| (printable(&line.name), line.usd));
+        let mut output = io::stdout().lock();
+        output.write_all(&csv(&word(report.by), lines)?)?;
+        return Ok(output.flush()?);
     }
     let rows: Vec<_> = report.lines.into_iter().map(|line| vec![line.name, dollars(line.usd)]).collect();
     if !rows.is_empty() {
@@ -168,8 +175,7 @@ fn periods(options: &SpendOptions) -> Result<Vec<(String, i64, i64)>> {
         if options.by == By::Month {
             (Month(number).to_string(), Month(number).first_day().0, Month(number + 1).first_day().0)
         } else {
-            let date = UnixMicros(number.saturating_mul(MICROS_PER_DAY)).to_rfc3339();
-            (date.chars().take("2026-11-21".len()).collect(), number, number + 1)
+            (Day(number).to_string(), number, number + 1)
         }
     };
     Ok((from..=to).map(one).collect())
@@ -179,7 +185,7 @@ fn periods(options: &SpendOptions) -> Result<Vec<(String, i64, i64)>> {
 fn by_time(options: &SpendOptions, periods: &[(String, i64, i64)], target: &Target) -> Result<Report> {
     let (mut lines, mut total, mut truncated) = (Vec::new(), Money::ZERO, false);
     for (name, first, end) in periods {
-        let seconds = |day: &i64| day.saturating_mul(MICROS_PER_DAY / 1_000_000).max(0);
+        let seconds = |day: &i64| Day(*day).start().as_seconds().max(0);
         let input = json!({
             "agent_id": options.agent, "session_id": options.session, "since": seconds(first), "until": seconds(end),
         });
@@ -190,18 +196,4 @@ fn by_time(options: &SpendOptions, periods: &[(String, i64, i64)], target: &Targ
         lines.push(Amount { name: name.clone(), usd: period.total_usd });
     }
     Ok(Report { by: options.by, lines, total_usd: total, authorized_usd: None, action_count: None, truncated })
-}
-
-fn csv(report: &Report) -> Result<(), CommandError> {
-    let mut writer = csv::Writer::from_writer(io::stdout().lock());
-    let broken = |error: csv::Error| match error.into_kind() {
-        csv::ErrorKind::Io(error) => CommandError::Output(error),
-        other => CommandError::Error(Error::internal(format!("{other:?}"))),
-    };
-    writer.write_record([word(report.by).as_str(), "usd"]).map_err(broken)?;
-    for Amount { name, usd } in &report.lines {
-        // Agents choose their names: what a spreadsheet takes for a formula is none, and no terminal obeys them.
-        writer.write_record([no_formula(&printable(name)).as_ref(), &usd.to_string()]).map_err(broken)?;
-    }
-    Ok(writer.flush()?)
 }

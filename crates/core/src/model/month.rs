@@ -61,6 +61,19 @@ impl Day {
     pub fn of(time: UnixMicros) -> Self {
         Self(time.0.div_euclid(MICROS_PER_DAY))
     }
+
+    /// The time that it begins at.
+    pub fn start(self) -> UnixMicros {
+        UnixMicros(self.0.saturating_mul(MICROS_PER_DAY))
+    }
+}
+
+impl fmt::Display for Day {
+    /// Its date, such as `2026-11-21`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let start = self.start().to_rfc3339();
+        f.write_str(start.split_once('T').map_or(start.as_str(), |(date, _)| date))
+    }
 }
 
 #[cfg(test)]

@@ -22,9 +22,12 @@ use crate::{
         list_sessions::SessionList,
         session_detail::SessionDetail,
     },
-    model::{AuthorizationStatus, Clock, Day, Money, UnixMicros, month::MICROS_PER_DAY, time::SystemClock},
+    model::{AuthorizationStatus, Clock, Day, Money, time::SystemClock},
     vault::list_payments::{PaymentDetail, PaymentList},
-    watch::{export_audit::no_formula, get_audit_stats::AuditStats, get_spend::Spend},
+    watch::{
+        get_audit_stats::AuditStats,
+        get_spend::{self, Spend},
+    },
 };
 
 /// Bars of a chart; the CSV has all.
@@ -40,11 +43,7 @@ const LONGEST: i128 = 1_000;
 
 /// The date of so many days ago (UTC).
 pub fn date(days_ago: i64) -> String {
-    date_of_day(Day::of(SystemClock.now()).0 - days_ago)
-}
-
-fn date_of_day(day: i64) -> String {
-    UnixMicros(day.saturating_mul(MICROS_PER_DAY)).to_rfc3339().chars().take("2026-11-21".len()).collect()
+    Day(Day::of(SystemClock.now()).0 - days_ago).to_string()
 }
 
 /// Which costs are summed up: the agent and the time of a filter of the trail.
@@ -157,10 +156,10 @@ async fn by_day(viewer: &Viewer, agent: &str) -> Result<Part> {
     let today = Day::of(viewer.app.shared.haldir.now()).0;
     let mut days = Vec::new();
     for day in (today + 1 - DAYS..=today).rev() {
-        let seconds = |day: i64| day.saturating_mul(MICROS_PER_DAY / 1_000_000).max(0);
+        let seconds = |day: i64| Day(day).start().as_seconds().max(0);
         let asked = json!({"since": seconds(day), "until": seconds(day + 1), "agent_id": agent});
         let total: AuditStats = viewer.read("getAuditStats", asked).await?;
-        days.push((date_of_day(day), total.total_usd));
+        days.push((Day(day).to_string(), total.total_usd));
     }
     let largest = days.iter().map(|(_, amount)| *amount).max().unwrap_or_default();
     Ok(Part::Chart(Chart {
@@ -275,11 +274,5 @@ async fn written(viewer: &Viewer, uri: &Uri) -> Result<Vec<u8>> {
         "session" => ("session", &spend.by_session),
         _ => return Err(Error::invalid("by", "by must be agent, tool or session")),
     };
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    writer.write_record([name, "usd"]).map_err(Error::internal)?;
-    for (name, amount) in sorted(amounts) {
-        // Agents choose their names: no cell is a formula to a spreadsheet.
-        writer.write_record([no_formula(name).as_ref(), &amount.to_string()]).map_err(Error::internal)?;
-    }
-    writer.into_inner().map_err(Error::internal)
+    get_spend::csv(name, sorted(amounts))
 }
