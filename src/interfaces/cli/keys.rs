@@ -121,7 +121,7 @@ pub fn run(command: &KeysCommand, global: &GlobalOptions) -> std::result::Result
         KeysCommand::Tier { prefix, tier } => {
             require_prefix(prefix)?;
             let done = format!("{prefix} is in the tier {} now", word(tier));
-            global.show("setApiKeyTier", json!({"prefix": prefix, "tier": tier}), |_: Value| line(&done))
+            global.done("setApiKeyTier", json!({"prefix": prefix, "tier": tier}), &done)
         }
     }?;
     Ok(ExitCode::SUCCESS)

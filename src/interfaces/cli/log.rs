@@ -13,7 +13,7 @@ use unicode_width::UnicodeWidthStr;
 
 use super::{
     CommandError, GlobalOptions, live,
-    output::{columns, fits_whole, line, note, printable, row, table_or, when},
+    output::{columns, fits_whole, line, note, printable, row, shortened, table_or, when},
     target::Target,
     trail::Trail,
 };
@@ -137,7 +137,7 @@ fn row_of(event: &Event, ids: bool) -> Vec<String> {
     let Event { entry, outcome, .. } = event;
     let arguments = match event.arguments() {
         Value::Null => String::new(),
-        value => short(&value.to_string()),
+        value => shortened(&value.to_string(), MAX_SHOWN_CHARS),
     };
     let flagged = if entry.flag_reason.is_empty() { String::new() } else { format!("flagged: {}", entry.flag_reason) };
     let why: Vec<_> = [event.why(), flagged].into_iter().filter(|text| !text.is_empty()).collect();
@@ -145,11 +145,6 @@ fn row_of(event: &Event, ids: bool) -> Vec<String> {
     let rest =
         [when(entry.timestamp), entry.agent_id.clone(), event.what(), outcome.clone(), arguments, why.join("; ")];
     id.into_iter().chain(rest).collect()
-}
-
-fn short(text: &str) -> String {
-    let shown: String = text.chars().take(MAX_SHOWN_CHARS).collect();
-    if shown.len() < text.len() { format!("{shown}…") } else { shown }
 }
 
 /// Reads a time as the operations take it: a duration lies so long before now; `today` and `yesterday` begin at midnight

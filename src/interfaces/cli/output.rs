@@ -16,6 +16,7 @@ use serde_json::Value;
 
 pub use crate::interfaces::indented::indented;
 pub use layout::paragraph;
+use styled::Style;
 pub use table::{fits_whole, table};
 pub use times::{when, when_any};
 
@@ -225,6 +226,16 @@ impl Level {
     }
 }
 
+/// The style of a component's state.
+pub fn state_style(state: &str) -> Style {
+    match state {
+        "ok" => Style::Good,
+        "off" => Style::Faint,
+        "degraded" => Style::Warn,
+        _ => Style::Bad,
+    }
+}
+
 /// Standard output: whether it is a terminal, and whether it gets JSON or colours.
 #[derive(Clone, Copy, Debug)]
 pub struct Screen {
@@ -266,27 +277,26 @@ impl Screen {
 
     /// The word for a level, in its colour.
     pub fn word(self, level: Level) -> String {
-        let word = match level {
-            Level::Ok => "ok  ",
-            Level::Warn => "warn",
-            Level::Fail => "FAIL",
+        let (style, word) = match level {
+            Level::Ok => (Style::Good, "ok  "),
+            Level::Warn => (Style::Warn, "warn"),
+            Level::Fail => (Style::Bad, "FAIL"),
         };
-        self.coloured(level, word)
+        style.applied(word, self.colours)
     }
 
-    /// Text after a dot in the colour of its level; without a level, as for a part that is switched off, the dot is hollow.
-    pub fn pill(self, level: Option<Level>, text: &str) -> String {
-        let pill = level.map_or_else(|| "○".to_owned(), |level| self.coloured(level, "●"));
-        format!("{pill} {text}")
+    /// Text after a dot in this style; of a part that is switched off, the dot is faint and hollow.
+    pub fn pill(self, style: Style, text: &str) -> String {
+        let dot = if style == Style::Faint { "○" } else { "●" };
+        format!("{} {text}", style.applied(dot, self.colours))
     }
+}
 
-    fn coloured(self, level: Level, text: &str) -> String {
-        let colour = match level {
-            Level::Ok => 32,
-            Level::Warn => 33,
-            Level::Fail => 31,
-        };
-        if self.colours { format!("\x1b[{colour}m{text}\x1b[0m") } else { text.to_owned() }
+/// The first characters of a text, with an ellipsis where there are more.
+pub fn shortened(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
     }
 }
 

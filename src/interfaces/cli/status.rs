@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{
     CommandError, GlobalOptions,
-    output::{Level, line, printable},
+    output::{line, printable, state_style, styled::Style},
     target::Target,
 };
 use crate::{
@@ -47,16 +47,6 @@ struct Check {
     message: String,
 }
 
-/// The level that a state has; what is off is none.
-fn level(state: &str) -> Option<Level> {
-    match state {
-        "ok" => Some(Level::Ok),
-        "off" => None,
-        "down" => Some(Level::Fail),
-        _ => Some(Level::Warn),
-    }
-}
-
 pub fn status(global: &GlobalOptions) -> Result<ExitCode, CommandError> {
     let screen = global.screen();
     let target = Target::open(global)?;
@@ -71,13 +61,13 @@ pub fn status(global: &GlobalOptions) -> Result<ExitCode, CommandError> {
         line(&serde_json::to_string(&found).map_err(Error::internal)?)?;
         return Ok(code);
     }
-    line(&screen.pill(level(&found.status), &format!("haldir is {}", printable(&found.status))))?;
+    line(&screen.pill(state_style(&found.status), &format!("haldir is {}", printable(&found.status))))?;
     for Component { name, state, message } in &found.components {
         // The message of what is well says no more than that.
         let message = if message == "ok" { String::new() } else { format!("  {}", printable(message)) };
         line(
             screen
-                .pill(level(state), &format!("{:<NAME$}  {:<8}{message}", printable(name), printable(state)))
+                .pill(state_style(state), &format!("{:<NAME$}  {:<8}{message}", printable(name), printable(state)))
                 .trim_end(),
         )?;
     }
@@ -102,8 +92,8 @@ pub fn ready(global: &GlobalOptions) -> Result<ExitCode, CommandError> {
     if screen.json {
         line(&json!({"ready": found.ready, "checks": found.checks}).to_string())?;
     } else {
-        let (level, word) = if found.ready { (Level::Ok, "ready") } else { (Level::Fail, "not ready") };
-        line(&screen.pill(Some(level), word))?;
+        let (style, word) = if found.ready { (Style::Good, "ready") } else { (Style::Bad, "not ready") };
+        line(&screen.pill(style, word))?;
         for Check { name, message, .. } in found.checks.iter().filter(|check| !check.ok) {
             line(&printable(&format!("  {name}: {message}")))?;
         }

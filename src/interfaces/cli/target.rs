@@ -295,6 +295,11 @@ impl GlobalOptions {
         Target::open(self)?.show(self, name, input, show)
     }
 
+    /// Calls an operation, as [`Self::show`] does, and says what it has done.
+    pub fn done(&self, name: &str, input: impl Serialize, sentence: &str) -> Result<(), CommandError> {
+        self.show(name, input, |_: Value| line(&printable(sentence)))
+    }
+
     /// Standard output, as these options want it written.
     pub fn screen(&self) -> Screen {
         Screen::new(self.json)

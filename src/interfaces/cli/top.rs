@@ -12,7 +12,7 @@ use super::{
     CommandError, GlobalOptions,
     live::{self, Action, Job, KeyCode, KeyEvent, Size, View},
     output::{
-        amounts::{dollars, percent, share_of},
+        amounts::{dollars, percent, share_of, share_style},
         paragraph_lines,
         styled::{Line, Style},
     },
@@ -41,9 +41,6 @@ Examples:
 /// Seconds in the widest unit of an age that is shown in minutes.
 const HOUR: i64 = 3_600;
 const MINUTE: i64 = 60;
-/// Shares of a limit from which it is shown in yellow, and in red.
-const WARN: f64 = 0.7;
-const BAD: f64 = 0.9;
 
 #[derive(Args)]
 pub struct TopOptions {
@@ -203,11 +200,7 @@ impl Row {
             Some(limit) => (percent(share_of(sessions.spent, limit)), share_of(sessions.spent, limit)),
             None => ("-".to_owned(), 0.0),
         };
-        let budget = match share {
-            share if share >= BAD => Style::Bad,
-            share if share >= WARN => Style::Warn,
-            _ => Style::Plain,
-        };
+        let budget = share_style(share).unwrap_or_default();
         let spent = match sessions.limit {
             // Its sessions were ended, and it has begun none since.
             _ if sessions.count == 0 && *is_stopped => (Style::Bad, "stopped".to_owned()),

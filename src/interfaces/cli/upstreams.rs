@@ -113,8 +113,7 @@ pub fn run(command: &UpstreamsCommand, global: &GlobalOptions) -> Result<ExitCod
         UpstreamsCommand::List => list(global),
         UpstreamsCommand::Add(options) => add(options, global),
         UpstreamsCommand::Remove { name } => {
-            let done = printable(&format!("removed {name}"));
-            global.show("deleteUpstream", json!({"name": name}), |_: Value| line(&done))
+            global.done("deleteUpstream", json!({"name": name}), &format!("removed {name}"))
         }
         UpstreamsCommand::Tools(options) => tools(options, global),
         UpstreamsCommand::Accept(options) => return accept(options, global),

@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::super::{
     CommandError, GlobalOptions,
@@ -82,8 +82,7 @@ pub fn run(options: &RulesOptions, global: &GlobalOptions) -> Result<(), Command
             })
         }
         Some(RulesCommand::Delete { rule_id }) => {
-            let done = printable(&format!("deleted {rule_id}"));
-            global.show("deleteApprovalRule", json!({"rule_id": rule_id}), |_: Value| line(&done))
+            global.done("deleteApprovalRule", json!({"rule_id": rule_id}), &format!("deleted {rule_id}"))
         }
     }
 }

@@ -5,7 +5,7 @@ use crate::model::Money;
 
 /// Columns of a bar.
 const BAR: usize = 20;
-/// Shares from which a bar is yellow, and from which it is red.
+/// Shares from which a figure is yellow, and from which it is red.
 const WARN: f64 = 0.7;
 const BAD: f64 = 0.9;
 /// Larger than the rounding error of a quotient: 4.6 of 5 is 92 %, not 91.9 %.
@@ -60,18 +60,22 @@ pub fn percent(share: f64) -> String {
     format!("{:.1}%", (share * 1_000.0 + INEXACT).floor() / 10.0)
 }
 
+/// The style of a share that is near its limit.
+pub fn share_style(share: f64) -> Option<Style> {
+    match share {
+        share if share >= BAD => Some(Style::Bad),
+        share if share >= WARN => Some(Style::Warn),
+        _ => None,
+    }
+}
+
 /// A share as a bar, and its colour.
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss)] // Within 0 to 20.
 pub fn bar(share: f64) -> (Style, String) {
     let filled = (share.clamp(0.0, 1.0) * BAR as f64 + INEXACT).floor() as usize;
     // The smallest share shows as one block.
     let filled = if share > 0.0 { filled.max(1) } else { filled }.min(BAR);
-    let style = match share {
-        share if share >= BAD => Style::Bad,
-        share if share >= WARN => Style::Warn,
-        _ => Style::Good,
-    };
-    (style, format!("{}{}", "█".repeat(filled), "░".repeat(BAR - filled)))
+    (share_style(share).unwrap_or(Style::Good), format!("{}{}", "█".repeat(filled), "░".repeat(BAR - filled)))
 }
 
 #[cfg(test)]

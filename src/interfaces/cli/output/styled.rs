@@ -1,7 +1,5 @@
 //! Lines of text in colours, which fit a width: laid out once, and written with colours or without them.
 
-use std::fmt::Write;
-
 use unicode_width::UnicodeWidthChar;
 
 use super::printable;
@@ -42,6 +40,15 @@ impl Style {
             Self::Warn => "33",
             Self::Bad => "31",
             Self::Selected => "7",
+        }
+    }
+
+    /// A text in this style, where colours are wanted.
+    pub fn applied(self, text: &str, colours: bool) -> String {
+        if colours && self != Self::Plain {
+            format!("\x1b[{}m{text}\x1b[0m", self.parameters())
+        } else {
+            text.to_owned()
         }
     }
 }
@@ -144,14 +151,7 @@ impl Line {
 
     /// As it is written.
     pub fn written(&self, colours: bool) -> String {
-        let mut out = String::new();
-        for (style, text) in &self.parts {
-            if colours && *style != Style::Plain {
-                let _ = write!(out, "\x1b[{}m{text}\x1b[0m", style.parameters());
-            } else {
-                out.push_str(text);
-            }
-        }
+        let out: String = self.parts.iter().map(|(style, text)| style.applied(text, colours)).collect();
         if colours { out } else { out.trim_end().to_owned() }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::super::output::{
     amounts::{bar, count, dollars, percent, share, share_of},
-    paragraph_lines,
+    paragraph_lines, state_style,
     styled::{Line, Style, cut},
 };
 use crate::{
@@ -49,26 +49,17 @@ fn dotted(line: Line, figures: &[(Style, String)]) -> Line {
     })
 }
 
-fn level(state: &str) -> Style {
-    match state {
-        "ok" => Style::Good,
-        "off" => Style::Faint,
-        "degraded" => Style::Warn,
-        _ => Style::Bad,
-    }
-}
-
 /// The state of the whole, and of each part that is not as it should be.
 fn health(overview: &Overview, width: usize) -> Vec<Line> {
     let health = &overview.health;
-    let mut lines = vec![label("Status").and(level(&health.status), &format!("● {}", health.status))];
+    let mut lines = vec![label("Status").and(state_style(&health.status), &format!("● {}", health.status))];
     let parts = health.components.iter().filter(|part| !matches!(part.state.as_str(), "ok" | "off"));
     for part in parts {
         let text = format!("{}: {}", part.name, part.message);
         let broken = paragraph_lines(&text, width.saturating_sub(VALUES + 2));
         for (place, text) in broken.iter().enumerate() {
             let pill = if place == 0 { "● " } else { "  " };
-            lines.push(Line::default().to(VALUES).and(level(&part.state), pill).and(Style::Plain, text));
+            lines.push(Line::default().to(VALUES).and(state_style(&part.state), pill).and(Style::Plain, text));
         }
     }
     lines
