@@ -3,7 +3,6 @@
 pub mod address;
 pub mod duration;
 mod file;
-pub mod files;
 mod limits;
 pub mod logging;
 mod master_key;

@@ -17,6 +17,7 @@
 //! | [`protocol`] | the Model Context Protocol on the wire: messages, revisions, constants, event streams |
 //! | [`metrics`], [`traces`] | counters and histograms of the process; calls as OpenTelemetry spans |
 //! | [`store`] | the seam to a database: transactions, group commit, migrations |
+//! | [`files`] | private files, bounded reads |
 //! | [`outbound`], [`redact`] | which addresses haldir may call; secrets in upstreams' responses |
 //! | [`upstream`] | connections to upstream MCP servers, within bounds |
 //! | [`call`] | what an operation is, and what it is given: caller, session, time, keys, a transaction |
@@ -70,6 +71,7 @@ pub mod approvals;
 pub mod call;
 pub mod compliance;
 pub mod config;
+pub mod files;
 pub mod gate;
 pub mod interfaces;
 pub mod jobs;

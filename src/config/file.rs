@@ -1,12 +1,12 @@
 //! The config file.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{collections::BTreeMap, path::Path};
 
 use serde::Deserialize;
 
 use super::bad_setting;
 use crate::{
-    call::AnomalyThresholds, error::Result, model::UpstreamName, outbound::connect::ConnectSettings,
+    call::AnomalyThresholds, error::Result, files::read_text, model::UpstreamName, outbound::connect::ConnectSettings,
     upstream::child::ChildUpstream,
 };
 
@@ -30,10 +30,6 @@ pub fn read(path: Option<&Path>) -> Result<ConfigFile> {
     let Some(path) = path else { return Ok(ConfigFile::default()) };
     let problem =
         |problem: &dyn std::fmt::Display| bad_setting("HALDIR_CONFIG", &format!("{}: {problem}", path.display()));
-    let length = fs::metadata(path).map_err(|error| problem(&error))?.len();
-    if length > MAX_BYTES {
-        return Err(problem(&format!("has {length} bytes, at most {MAX_BYTES} are read")));
-    }
-    let text = fs::read_to_string(path).map_err(|error| problem(&error))?;
+    let text = read_text(path, MAX_BYTES).map_err(|error| problem(&error))?;
     toml::from_str(&text).map_err(|error| problem(&error))
 }

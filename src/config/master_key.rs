@@ -9,14 +9,11 @@ use std::{
 
 use zeroize::Zeroizing;
 
-use super::{
-    bad_setting,
-    files::{beside, make_folder, new_file},
-    secret_variable,
-};
+use super::{bad_setting, secret_variable};
 use crate::{
     crypto::{self, Key},
     error::{Code, Error, Result},
+    files::{beside, folder, make_folder, new_file, sync_folder},
 };
 
 const VARIABLE: &str = "HALDIR_ENCRYPTION_KEY";
@@ -113,7 +110,7 @@ pub fn next_file(database: &Path) -> PathBuf {
 /// Writes the key that is to be the next one, whole and durable.
 pub fn write_next(database: &Path, key: &Key) -> Result<()> {
     let path = next_file(database);
-    write_new(&path, key).and_then(|()| sync_folder(&path)).map_err(|error| unreadable(&path, &error))
+    write_new(&path, key).and_then(|()| sync_folder(folder(&path))).map_err(|error| unreadable(&path, &error))
 }
 
 /// The key that is to be the next one, if there is one.
@@ -129,13 +126,13 @@ pub fn find_next(database: &Path) -> Result<Option<Key>> {
 pub fn settle_next(database: &Path, is_own: bool) -> Result<()> {
     let (next, path) = (next_file(database), file(database));
     let done = if is_own { fs::rename(&next, &path) } else { fs::remove_file(&next) };
-    done.and_then(|()| sync_folder(&path)).map_err(|error| unreadable(&next, &error))
+    done.and_then(|()| sync_folder(folder(&path))).map_err(|error| unreadable(&next, &error))
 }
 
 /// Writes the key of the store at `database`, which has no key file.
 pub fn write(database: &Path, key: &Key) -> Result<()> {
     let path = file(database);
-    write_new(&path, key).and_then(|()| sync_folder(&path)).map_err(|error| unreadable(&path, &error))
+    write_new(&path, key).and_then(|()| sync_folder(folder(&path))).map_err(|error| unreadable(&path, &error))
 }
 
 /// The key in this file.
@@ -151,18 +148,10 @@ pub fn write_new(path: &Path, key: &Key) -> io::Result<()> {
     file.sync_all()
 }
 
-fn sync_folder(path: &Path) -> io::Result<()> {
-    let Some(folder) = path.parent() else { return Ok(()) };
-    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-    File::open(folder)?.sync_all()
-}
-
 /// Writes a new key. Two processes may start at once: the file appears whole, and the first one stays.
 fn create(path: &Path) -> io::Result<()> {
-    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        // The key comes before the database, so that the folder's mode is decided here.
-        make_folder(folder, true)?;
-    }
+    // The key comes before the database, so that the folder's mode is decided here.
+    make_folder(folder(path), true)?;
     let key = Key::generate().map_err(io::Error::other)?;
     let name = crypto::token::<9>(".new-").map_err(io::Error::other)?;
     let temporary = beside(path, &name);
@@ -178,6 +167,6 @@ fn create(path: &Path) -> io::Result<()> {
     };
     fs::remove_file(&temporary)?;
     // A key whose directory entry is lost with the power would lock the store that was made with it.
-    sync_folder(path)?;
+    sync_folder(folder(path))?;
     linked
 }

@@ -20,6 +20,7 @@ use crate::{
     call::{Keyring, Services, Settings, WriteContext},
     crypto::Key,
     error::{Code, Error, Result},
+    files::free_bytes,
     gate::{
         authenticate::{self, MIN_KEY_CHARS, PUBLIC_CHARS},
         create_api_key,
@@ -38,19 +39,6 @@ use crate::{
 const CHECK_WRITES_EVERY: Duration = Duration::from_secs(1);
 /// Bytes of a test write: more than nearly every write has.
 const CHECKED_BYTES: u32 = 256 * 1024;
-
-/// The free bytes of the disk that holds a file; `None` where the system does not tell.
-#[cfg(unix)]
-fn free_bytes(path: &Path) -> Option<u64> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let disk = rustix::fs::statvfs(folder).ok()?;
-    Some(disk.f_bavail.saturating_mul(disk.f_frsize))
-}
-
-#[cfg(not(unix))]
-fn free_bytes(_: &Path) -> Option<u64> {
-    None
-}
 
 impl Haldir {
     /// Opens the store at `path`; creates it if it is missing.

@@ -1,12 +1,13 @@
 //! Policies that an operator keeps in a file: they are added to the store, once each.
 
-use std::{fs, path::Path};
+use std::path::Path;
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::{
     error::{Code, Error, Result},
+    files::read_text,
     model::{Credential, TenantId},
     operations::{self, CallOptions, Haldir, Operation},
 };
@@ -34,11 +35,7 @@ struct Listed {
 pub async fn add(haldir: &Haldir, tenant: &TenantId, path: &Path) -> Result<()> {
     let problem =
         |what: String| Error::new(Code::InvalidArgument, format!("the policies of {}: {what}", path.display()));
-    let length = fs::metadata(path).map_err(|error| problem(error.to_string()))?.len();
-    if length > MAX_BYTES {
-        return Err(problem(format!("more than {MAX_BYTES} bytes")));
-    }
-    let text = fs::read_to_string(path).map_err(|error| problem(error.to_string()))?;
+    let text = read_text(path, MAX_BYTES).map_err(|error| problem(error.to_string()))?;
     let wanted = if path.extension().is_some_and(|extension| extension == CEDAR) {
         let policy = json!({"type": CEDAR, CEDAR: text});
         Policies { policies: policy.as_object().cloned().into_iter().collect() }

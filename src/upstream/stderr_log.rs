@@ -14,7 +14,11 @@ use tokio::{
     sync::mpsc,
 };
 
-use crate::{model::UpstreamName, redact::Known};
+use crate::{
+    files::{beside, folder, make_folder, private},
+    model::UpstreamName,
+    redact::Known,
+};
 
 /// Lines of noise that wait to be written; more at a time are left out.
 const MAX_NOISE: usize = 64;
@@ -104,9 +108,10 @@ pub struct StderrLog {
 impl StderrLog {
     /// Goes on with the log at this path, which only its owner may read.
     pub fn open(path: &Path) -> io::Result<Self> {
-        if let Some(folder) = path.parent() {
-            make_folder(folder)?;
-        }
+        make_folder(folder(path), true)?;
+        // One that was made more open before is closed.
+        #[cfg(unix)]
+        fs::set_permissions(folder(path), std::os::unix::fs::PermissionsExt::from_mode(0o700))?;
         let file = append_to(path)?;
         let written = file.metadata()?.len();
         Ok(Self { path: path.to_owned(), file, written })
@@ -171,18 +176,6 @@ impl StderrLog {
     }
 }
 
-/// Makes the folder, which only its owner may look into; one that was made more open before is closed.
-fn make_folder(folder: &Path) -> io::Result<()> {
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder)?;
-    #[cfg(unix)]
-    fs::set_permissions(folder, std::os::unix::fs::PermissionsExt::from_mode(0o700))?;
-    Ok(())
-}
-
 /// Where the log of an upstream is, beside this store.
 pub fn path(store: &Path, upstream: &UpstreamName) -> PathBuf {
     store.with_file_name("logs").join(format!("{upstream}.log"))
@@ -190,17 +183,11 @@ pub fn path(store: &Path, upstream: &UpstreamName) -> PathBuf {
 
 /// Where the log before the current one is.
 pub fn older(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".1");
-    name.into()
+    beside(path, ".1")
 }
 
 fn append_to(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.create(true).append(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
+    private(OpenOptions::new().create(true).append(true)).open(path)
 }
 
 #[cfg(test)]

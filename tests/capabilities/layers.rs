@@ -9,7 +9,7 @@ use std::{
 
 /// Modules of `src` from the ground up. A module imports from rows below its own, and from its own row only without a circle.
 const LAYERS: [&[&str]; 9] = [
-    &["outbound", "redact", "traces"],
+    &["files", "outbound", "redact", "traces"],
     &["upstream"],
     &["call"],
     &["approvals", "compliance", "gate", "outbox", "proxy", "reports", "vault", "watch", "webhooks"],

@@ -1,8 +1,7 @@
 //! `haldir backup`.
 
 use std::{
-    fs::{self, File},
-    io::Write,
+    fs,
     path::{Path, PathBuf},
     sync::Arc,
     thread,
@@ -14,7 +13,7 @@ use serde_json::json;
 
 use super::{
     CommandError, GlobalOptions,
-    files::{Unfinished, beside, new_file, unwritable},
+    files::{Unfinished, beside, sync_folder, unwritable, write_new},
     local::{require, runtime},
     output::line,
     progress::{Progress, Unit},
@@ -129,9 +128,8 @@ fn fill(global: &GlobalOptions, path: &Path, part: &Path, key: &Key, with_key: b
     }
     let text = serde_json::to_string_pretty(&manifest).map_err(Error::internal)?;
     let file = part.join(MANIFEST);
-    let written = new_file(&file).and_then(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.sync_all()));
-    written.map_err(|error| unusable(&file, &error))?;
-    File::open(part).and_then(|folder| folder.sync_all()).map_err(|error| unusable(part, &error))?;
+    write_new(&file, text.as_bytes()).map_err(|error| unusable(&file, &error))?;
+    sync_folder(part).map_err(|error| unusable(part, &error))?;
     Ok(manifest)
 }
 

@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File},
-    io::{self, Read},
+    io::{self, Read, Write},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
     thread,
@@ -10,8 +10,11 @@ use std::{
 };
 
 use super::interruption::OnInterrupt;
-pub use crate::config::files::{beside, make_folder, new_file};
-use crate::error::{Code, Error, Result};
+pub use crate::files::{beside, folder, free_bytes, make_folder, new_file, read_bounded, sync_folder, write_new};
+use crate::{
+    error::{Code, Error, Result},
+    files,
+};
 
 /// What SQLite leaves beside a database that is open when the process ends.
 const OF_DATABASE: [&str; 3] = ["-wal", "-shm", "-journal"];
@@ -55,6 +58,8 @@ impl Drop for Unfinished {
     }
 }
 
+/// The largest pin that is read, in bytes.
+pub const MAX_PIN_BYTES: u64 = 1024 * 1024;
 /// Attempts to remove a folder, a millisecond apart.
 const REMOVALS: u32 = 100;
 
@@ -81,7 +86,7 @@ fn remove(path: &Mutex<Option<PathBuf>>) {
 
 /// Reads a text of at most `most` bytes; the error names the file.
 pub fn read_text(path: &Path, most: u64) -> Result<String, String> {
-    String::from_utf8(read_bytes(path, most)?).map_err(|_| format!("{}: it is not UTF-8 text", path.display()))
+    files::read_text(path, most).map_err(|error| format!("{}: {error}", path.display()))
 }
 
 /// Reads a file of at most `most` bytes; the error names it.
@@ -91,6 +96,20 @@ pub fn read_bytes(path: &Path, most: u64) -> Result<Vec<u8>, String> {
     let file = File::open(path).map_err(|error| named(&error))?;
     let length = file.take(most + 1).read_to_end(&mut bytes).map_err(|error| named(&error))?;
     if length as u64 > most { Err(named(&format!("it has more than {most} bytes"))) } else { Ok(bytes) }
+}
+
+/// Replaces a file, all of it or nothing: `make` makes the file that is written beside it until it is whole.
+pub fn replace(path: &Path, bytes: &[u8], make: impl FnOnce(&Path) -> io::Result<File>) -> io::Result<()> {
+    let part = beside(path, &format!(".{}.part", std::process::id()));
+    // Left by a process of the same number that was killed.
+    let _ = fs::remove_file(&part);
+    let unfinished = Unfinished::new(part.clone());
+    let mut file = make(&part)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs::rename(&part, path)?;
+    unfinished.keep();
+    Ok(())
 }
 
 /// Refuses a file that is there, unless it is to be overwritten.

@@ -1,6 +1,6 @@
 //! `haldir policy`: what may be called of upstream servers.
 
-use std::{io::Read, path::Path};
+use std::path::Path;
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 
 use super::{
     CommandError, GlobalOptions,
-    files::read_text,
-    output::{line, printable, table_or},
+    files::{read_bounded, read_text},
+    output::{line, printable, shortened, table_or},
     target::Target,
 };
 use crate::{
@@ -102,12 +102,8 @@ fn policy_set(path: &str) -> Result<String, String> {
         return read_text(Path::new(path), most);
     }
     let mut text = String::new();
-    let read = std::io::stdin().lock().take(most.saturating_add(1)).read_to_string(&mut text);
-    read.map_err(|error| error.to_string())?;
-    if text.len() > MAX_CEDAR_BYTES {
-        return Err(format!("a Cedar policy set has at most {MAX_CEDAR_BYTES} bytes"));
-    }
-    Ok(text)
+    let read = read_bounded(std::io::stdin().lock(), most, &mut text);
+    read.map(|()| text).map_err(|error| format!("standard input: {error}"))
 }
 
 pub fn run(command: &PolicyCommand, global: &GlobalOptions) -> Result<(), CommandError> {
@@ -136,8 +132,7 @@ pub fn run(command: &PolicyCommand, global: &GlobalOptions) -> Result<(), Comman
             line(&format!("{would_refuse} of {calls} calls would be refused"))
         }),
         PolicyCommand::Remove { policy_id } => {
-            let done = printable(&format!("removed {policy_id}"));
-            global.show("deleteProxyPolicy", json!({"policy_id": policy_id}), |_: Value| line(&done))
+            global.done("deleteProxyPolicy", json!({"policy_id": policy_id}), &format!("removed {policy_id}"))
         }
     }
 }
@@ -147,15 +142,9 @@ fn row(policy: &Value) -> Vec<String> {
         ["tool", "tools", "max", "argument", "max_per_minute", "start_hour", "end_hour", "cedar", "dry_run"];
     let text = |name: &str| policy[name].as_str().unwrap_or_default().to_owned();
     let given = FIELDS.iter().filter(|name| !policy[**name].is_null());
-    let says: Vec<_> = given.map(|name| format!("{name} {}", short(&policy[*name]))).collect();
+    let says: Vec<_> =
+        given.map(|name| format!("{name} {}", shortened(&policy[*name].to_string(), MAX_SHOWN_CHARS))).collect();
     vec![text("policy_id"), text("type"), says.join(", "), text("created_by")]
-}
-
-/// A field of a policy; of a policy set its beginning.
-fn short(value: &Value) -> String {
-    let text = value.to_string();
-    let shown: String = text.chars().take(MAX_SHOWN_CHARS).collect();
-    if shown.len() < text.len() { shown + "…" } else { shown }
 }
 
 fn refusal_row(refusal: WouldRefuse) -> Vec<String> {

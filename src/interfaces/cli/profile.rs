@@ -3,14 +3,14 @@
 use std::{
     collections::BTreeMap,
     fs::{self, File},
-    io::{self, Read, Write},
+    io,
     path::{Path, PathBuf},
 };
 
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use super::files::{Unfinished, beside, make_folder, new_file};
+use super::files::{folder, make_folder, new_file, read_bounded, replace};
 use crate::error::{Code, Error, Result};
 
 /// The profile that is used where no other one is named.
@@ -18,7 +18,7 @@ pub const DEFAULT: &str = "default";
 /// The environment variable that names a profile when `--profile` does not.
 pub const VARIABLE: &str = "HALDIR_PROFILE";
 /// The largest file that is read; it has room for more profiles than are kept.
-const MAX_BYTES: u64 = 256 * 1024;
+const MAX_BYTES: usize = 256 * 1024;
 /// Profiles in the file.
 const MAX_PROFILES: usize = 256;
 /// Characters of a profile's name.
@@ -90,14 +90,9 @@ impl Profiles {
             Err(error) => return Err(unreadable(&error)),
         };
         require_private(path, &file)?;
-        let length = file.metadata().map_err(|error| unreadable(&error))?.len();
-        if length > MAX_BYTES {
-            return Err(unreadable(&format!("the file has {length} bytes, at most {MAX_BYTES} are read")));
-        }
         // Reserved in full, since growing would leave copies of keys behind.
-        let capacity = usize::try_from(MAX_BYTES).unwrap_or_default();
-        let mut text = Zeroizing::new(String::with_capacity(capacity));
-        file.take(MAX_BYTES).read_to_string(&mut text).map_err(|error| unreadable(&error))?;
+        let mut text = Zeroizing::new(String::with_capacity(MAX_BYTES + 1));
+        read_bounded(file, MAX_BYTES as u64, &mut text).map_err(|error| unreadable(&error))?;
         let read: Result<Self, _> = toml::from_str(&text);
         // The message of the parser would show the line, and with it the key.
         let profiles =
@@ -150,19 +145,8 @@ impl Profiles {
                 _ => Ok(()),
             };
         }
-        if let Some(folder) = path.parent() {
-            make_folder(folder, true)?;
-        }
-        // Under another name until it is whole; of another process's one that stopped there is nothing to keep.
-        let part = beside(path, &format!(".{}.part", std::process::id()));
-        let _ = fs::remove_file(&part);
-        let unfinished = Unfinished::new(part.clone());
-        let mut file = new_file(&part)?;
-        file.write_all(self.text().as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&part, path)?;
-        unfinished.keep();
-        Ok(())
+        make_folder(folder(path), true)?;
+        replace(path, self.text().as_bytes(), new_file)
     }
 
     /// The file's text. Names, addresses and keys hold nothing that TOML would have escaped: [`parse_name`] and

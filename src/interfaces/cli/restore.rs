@@ -12,7 +12,7 @@ use serde_json::json;
 use super::{
     CommandError, GlobalOptions,
     backup::{self, DATABASE, FORMAT, KEY, MANIFEST, Manifest, unusable},
-    files::{Unfinished, beside, make_folder, new_file, read_text},
+    files::{MAX_PIN_BYTES, Unfinished, beside, folder, make_folder, new_file, read_text, sync_folder},
     output::{line, sentence},
 };
 use crate::{
@@ -59,9 +59,7 @@ pub fn run(options: &RestoreOptions, global: &GlobalOptions) -> Result<(), Comma
     let (key, brings_key) = find_key(global, options, &path)?;
     // Beside its place, so that it is moved there in one step.
     let staged = beside(&path, ".restoring");
-    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        make_folder(folder, true).map_err(|error| unusable(folder, &error))?;
-    }
+    make_folder(folder(&path), true).map_err(|error| unusable(folder(&path), &error))?;
     let unfinished = Unfinished::new(staged.clone());
     let copying = backup::copying(global, &source, &staged);
     copy(&source, &staged).map_err(|error| unusable(&staged, &error))?;
@@ -141,7 +139,7 @@ fn check(haldir: &Haldir, manifest: &Manifest, pin: Option<&Path>, global: &Glob
     let unreadable = |problem: &dyn std::fmt::Display| {
         Error::new(Code::InvalidArgument, format!("{} is no pin of haldir's: {problem}", file.display())).field("pin")
     };
-    let text = fs::read_to_string(file).map_err(|error| unreadable(&error))?;
+    let text = crate::files::read_text(file, MAX_PIN_BYTES).map_err(|error| unreadable(&error))?;
     let pin: Pin = serde_json::from_str(&text).map_err(|error| unreadable(&error))?;
     let pinned = pin.open().map_err(|problem| unreadable(&problem))?.checkpoint;
     for head in &heads {
@@ -219,8 +217,7 @@ fn install(path: &Path, staged: &Path, key: Option<&Key>) -> Result<Option<PathB
         }
     }
     fs::rename(staged, path).map_err(|error| unusable(path, &error))?;
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(folder).and_then(|folder| folder.sync_all()).map_err(|error| unusable(folder, &error))?;
+    sync_folder(folder(path)).map_err(|error| unusable(path, &error))?;
     Ok(aside)
 }
 

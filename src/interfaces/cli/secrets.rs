@@ -1,15 +1,16 @@
 //! `haldir secrets`: the names of what is in the vault. A value comes from the terminal, standard input or a file, never from
 //! an argument, and is never shown.
 
-use std::{fs::File, io::Read, path::PathBuf};
+use std::{fs::File, path::PathBuf};
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::json;
 use zeroize::Zeroizing;
 
 use super::{
     CommandError, GlobalOptions,
+    files::read_bounded,
     output::{line, printable},
     prompt,
     stdin::remove_line_break,
@@ -98,7 +99,7 @@ pub fn run(command: &SecretsCommand, global: &GlobalOptions) -> Result<(), Comma
         SecretsCommand::List => list(global),
         SecretsCommand::Rm { name, session } => {
             let input = json!({"name": name, "session_id": session});
-            global.show("deleteSecret", input, |_: Value| line(&printable(&format!("deleted {name}"))))
+            global.done("deleteSecret", input, &format!("deleted {name}"))
         }
     }
 }
@@ -139,14 +140,10 @@ fn set(options: &SetOptions, global: &GlobalOptions) -> Result<(), CommandError>
 }
 
 fn of_file(path: &std::path::Path) -> Result<Zeroizing<String>> {
-    let bad = |problem: &dyn std::fmt::Display| Error::invalid("file", format!("{}: {problem}", path.display()));
-    let file = File::open(path).map_err(|error| bad(&error))?;
     // Reserved in full, as above.
     let mut text = Zeroizing::new(String::with_capacity(MAX_BYTES + 1));
-    file.take(MAX_BYTES as u64 + 1).read_to_string(&mut text).map_err(|error| bad(&error))?;
-    if text.len() > MAX_BYTES {
-        return Err(bad(&format!("has more than {MAX_BYTES} bytes: a secret is at most 65536 characters")));
-    }
+    let read = File::open(path).and_then(|file| read_bounded(file, MAX_BYTES as u64, &mut text));
+    read.map_err(|error| Error::invalid("file", format!("{}: {error}", path.display())))?;
     remove_line_break(&mut text);
     Ok(text)
 }

@@ -1,10 +1,11 @@
 //! Values from standard input: what must not stand among the arguments, which every user of a machine can see.
 
-use std::io::{self, Read};
+use std::io;
 
 use zeroize::Zeroizing;
 
-use crate::error::{Code, Error, Result};
+use super::files::read_bounded;
+use crate::error::{Error, Result};
 
 /// The most that is read; the largest input of any operation is far smaller.
 const MAX_BYTES: usize = 1024 * 1024;
@@ -30,14 +31,8 @@ impl StandardInput {
         }
         // Reserved in full, since growing would leave copies of a secret behind.
         let mut text = Zeroizing::new(String::with_capacity(MAX_BYTES + 1));
-        let limit = MAX_BYTES as u64 + 1;
-        io::stdin().lock().take(limit).read_to_string(&mut text).map_err(|error| {
-            Error::invalid(flag, format!("--{flag}: standard input cannot be read as text: {error}"))
-        })?;
-        if text.len() > MAX_BYTES {
-            let message = format!("--{flag}: standard input has more than {MAX_BYTES} bytes");
-            return Err(Error::new(Code::InvalidArgument, message).field(flag));
-        }
+        read_bounded(io::stdin().lock(), MAX_BYTES as u64, &mut text)
+            .map_err(|error| Error::invalid(flag, format!("--{flag}: standard input cannot be read: {error}")))?;
         remove_line_break(&mut text);
         Ok(text)
     }

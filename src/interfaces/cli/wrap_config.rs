@@ -11,8 +11,7 @@ mod entry;
 mod place;
 
 use std::{
-    fs,
-    io::{self, Write},
+    fs, io,
     path::{Path, PathBuf},
 };
 
@@ -23,7 +22,7 @@ use serde_json::json;
 
 use super::{
     CommandError, GlobalOptions,
-    files::{beside, new_file},
+    files::{self, beside, new_file},
     output::{line, printable},
 };
 use crate::{
@@ -159,33 +158,21 @@ fn backup_of(path: &Path, written: &str) -> PathBuf {
 
 /// Writes a file at once or not at all, with the permissions of `like`.
 fn write(like: &Path, path: &Path, text: &str) -> io::Result<()> {
-    let new = beside(path, &format!(".{}.new", std::process::id()));
-    let written = (|| {
+    files::replace(path, text.as_bytes(), |part| {
         // Such files hold keys: no other user may read the new file before it has the permissions of the old one.
-        let mut file = new_file(&new)?;
-        file.write_all(text.as_bytes())?;
+        let file = new_file(part)?;
         file.set_permissions(fs::metadata(like)?.permissions())?;
-        file.sync_all()?;
-        fs::rename(&new, path)
-    })();
-    if written.is_err() {
-        // What is left of it, if it was made at all.
-        let _ = fs::remove_file(&new);
-    }
-    written
+        Ok(file)
+    })
 }
 
 fn read(path: &Path) -> Result<String> {
-    let length = fs::metadata(path).map_err(|error| unreadable(path, &error))?.len();
-    if length > MAX_BYTES {
-        let message = format!("{} has more than {MAX_BYTES} bytes", path.display());
-        return Err(Error::new(Code::InvalidArgument, message));
-    }
-    fs::read_to_string(path).map_err(|error| unreadable(path, &error))
+    crate::files::read_text(path, MAX_BYTES).map_err(|error| unreadable(path, &error))
 }
 
 fn unreadable(path: &Path, error: &io::Error) -> Error {
-    Error::new(Code::NotFound, format!("{} cannot be read: {error}", path.display()))
+    let code = if error.kind() == io::ErrorKind::FileTooLarge { Code::InvalidArgument } else { Code::NotFound };
+    Error::new(code, format!("{} cannot be read: {error}", path.display()))
 }
 
 fn unwritable(path: &Path, error: &io::Error) -> Error {

@@ -1,7 +1,7 @@
 //! `haldir audit pin` and `haldir audit mirror`.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{File, OpenOptions},
     io::{self, BufRead, BufReader, Write},
     path::{Path, PathBuf},
     thread,
@@ -11,11 +11,16 @@ use std::{
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::{super::files::beside, verify::parse_verifier, witness};
+use super::{
+    super::files::{MAX_PIN_BYTES, replace},
+    verify::parse_verifier,
+    witness,
+};
 use crate::{
     config::duration::within,
     crypto::{Checkpoint, Hash, Note, Verifier},
     error::{Code, Error, Result},
+    files::read_text,
     interfaces::cli::{
         CommandError, GlobalOptions,
         output::{line, note},
@@ -96,7 +101,7 @@ pub fn consistency(target: &Target, first: u64, second: u64) -> Result<Vec<Hash>
 }
 
 pub fn run(options: &PinOptions, global: &GlobalOptions) -> Result<(), CommandError> {
-    let kept: Option<Pin> = match fs::read_to_string(&options.file) {
+    let kept: Option<Pin> = match read_text(&options.file, MAX_PIN_BYTES) {
         Ok(text) => Some(serde_json::from_str(&text).map_err(|error| {
             let message = format!("{} is no pin of haldir's: {error}", options.file.display());
             Error::new(Code::InvalidArgument, message).field("file")
@@ -107,7 +112,8 @@ pub fn run(options: &PinOptions, global: &GlobalOptions) -> Result<(), CommandEr
     let target = Target::open(global)?;
     let PinUpdate { pin, then, now } = next_pin(&target, kept.as_ref())?;
     let text = serde_json::to_string_pretty(&pin).map_err(Error::internal)?;
-    replace(&options.file, text.as_bytes()).map_err(|error| unusable(&options.file, &error))?;
+    replace(&options.file, text.as_bytes(), |part| File::create(part))
+        .map_err(|error| unusable(&options.file, &error))?;
     let Checkpoint { origin, size, .. } = now;
     let text = match then {
         None => format!("{origin}: pinned at {size} entries; compare its key with what its operator tells you"),
@@ -118,14 +124,6 @@ pub fn run(options: &PinOptions, global: &GlobalOptions) -> Result<(), CommandEr
 
 fn unusable(path: &Path, error: &io::Error) -> Error {
     Error::new(Code::InvalidArgument, format!("{} cannot be used: {error}", path.display())).field("file")
-}
-
-fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let temporary = beside(path, ".new");
-    let mut file = File::create(&temporary)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&temporary, path)
 }
 
 pub fn mirror(options: &MirrorOptions, global: &GlobalOptions) -> Result<(), CommandError> {

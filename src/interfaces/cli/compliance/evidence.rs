@@ -1,7 +1,7 @@
 //! `haldir compliance evidence`.
 
 use std::{
-    fs,
+    fs::{self, File},
     io::{self, Write},
     path::{Path, PathBuf},
 };
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::super::{
     CommandError, GlobalOptions,
-    files::{Unfinished, beside, unwritable},
+    files::{replace, unwritable},
     log::parse_time,
     output::{line, note},
     progress::{Progress, Unit},
@@ -81,10 +81,5 @@ fn write(path: &Path, pack: &[u8]) -> io::Result<()> {
     if path.metadata().is_ok_and(|file| !file.is_file()) {
         return fs::write(path, pack);
     }
-    let part = beside(path, ".part");
-    let unfinished = Unfinished::new(part.clone());
-    fs::write(&part, pack)?;
-    fs::rename(&part, path)?;
-    unfinished.keep();
-    Ok(())
+    replace(path, pack, |part| File::create(part))
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{
-    super::files::{beside, shell_word},
+    super::files::{beside, folder, free_bytes, shell_word},
     Check,
 };
 
@@ -11,11 +11,6 @@ use super::{
 const LOW_BYTES: u64 = 512 * 1024 * 1024;
 /// … and with less than this, writes fail soon.
 const FULL_BYTES: u64 = 16 * 1024 * 1024;
-
-/// The folder that a file is in.
-fn folder(path: &Path) -> &Path {
-    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
-}
 
 /// Whether only their owner can reach the database and its folder. The key file has a check of its own.
 #[cfg(unix)]
@@ -67,19 +62,12 @@ pub(super) fn is_for_group(_: &Path) -> bool {
 }
 
 /// The free space of the store's disk; `None` where the system does not tell.
-#[cfg(unix)]
 pub(super) fn free_space(database: &Path) -> Option<Check> {
-    let disk = rustix::fs::statvfs(folder(database)).ok()?;
-    let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+    let free = free_bytes(database)?;
     let detail = format!("{} MiB free", free / (1024 * 1024));
     Some(match free {
         0..FULL_BYTES => Check::fail("disk", detail, "make room: writes fail when it is full"),
         FULL_BYTES..LOW_BYTES => Check::warn("disk", detail, "make room: writes fail when it is full"),
         _ => Check::ok("disk", detail),
     })
-}
-
-#[cfg(not(unix))]
-pub(super) fn free_space(_: &Path) -> Option<Check> {
-    None
 }
