@@ -37,11 +37,6 @@ impl Haldir {
         runs::run(self.inner.store.clone(), Arc::clone(&self.inner.services), stop)
     }
 
-    /// Makes the evidence packs of all schedules that are due now.
-    pub async fn run_due_schedules(&self) -> Result<()> {
-        runs::Runner { store: self.inner.store.clone(), services: Arc::clone(&self.inner.services) }.run_due().await
-    }
-
     /// The tenants, in pages: those after `after`, which moves to the last one.
     fn next_logs(&self, after: &mut String) -> Result<Vec<TenantId>> {
         let tenants = self.inner.store.read(|tx| Ok(tx.tenants(after, PAGE)?))?;

@@ -125,14 +125,6 @@ impl Outbound {
         Self::builder(timeout).dns_resolver(Arc::new(self.clone())).build().map_err(Error::internal)
     }
 
-    /// The same for an upstream at this address, with the operator's connection options for it.
-    pub fn client_to(&self, url: &Url, timeout: Duration) -> Result<Client> {
-        match self.options.to(url) {
-            Some(options) => self.client_with(options, timeout),
-            None => self.client(timeout),
-        }
-    }
-
     /// The clients of all origins with connection options.
     pub fn clients_by_origin(&self, timeout: Duration) -> Result<HashMap<String, Client>> {
         let client =

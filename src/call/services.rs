@@ -40,6 +40,22 @@ pub struct Services {
 }
 
 impl Services {
+    /// What operations work with. Nothing is connected yet.
+    pub fn new(keyring: Keyring, clock: Arc<dyn Clock>, settings: Settings) -> Self {
+        Self {
+            keyring,
+            clock,
+            webhook_bell: Notify::default(),
+            meter: Arc::default(),
+            upstreams: Connections::new(settings.outbound.clone(), settings.upstreams),
+            settings,
+            known_secrets: KnownSecrets::default(),
+            children_asked: watch::Sender::new(false),
+            in_flight: InFlightCalls::default(),
+            unwritten: Unwritten::default(),
+        }
+    }
+
     /// Whether this process knows the outcome of a call, or will: then no task closes it as abandoned, however long the
     /// store cannot be written.
     pub fn knows_call(&self, id: &str) -> bool {

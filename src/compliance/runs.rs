@@ -56,7 +56,7 @@ pub async fn run(store: Store, services: Arc<Services>, stop: CancellationToken)
 }
 
 /// What the task works with.
-pub struct Runner {
+struct Runner {
     /// The store.
     pub store: Store,
     /// Keys, clock and settings.
@@ -65,7 +65,7 @@ pub struct Runner {
 
 impl Runner {
     /// Runs all schedules that are due now. A schedule that is behind runs once for each period.
-    pub async fn run_due(&self) -> Result<()> {
+    async fn run_due(&self) -> Result<()> {
         loop {
             let now = self.services.clock.now();
             let due = self.store.read(|tx| Ok(tx.due_schedules(now, AT_A_TIME)?))?;

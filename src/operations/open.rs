@@ -6,7 +6,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
@@ -30,7 +29,6 @@ use crate::{
     metrics::METRICS,
     model::{ApiKey, Caller, Ceilings, Clock, Credential, KEY_PREFIX, Role, TenantId, Tier},
     store::{Backlog, ReadTx, Store},
-    upstream::Connections,
     watch::{chain, tree},
     webhooks::DEAD_AFTER,
 };
@@ -44,19 +42,7 @@ impl Haldir {
     /// Opens the store at `path`; creates it if it is missing.
     pub async fn open(path: &Path, master_key: &Key, settings: Settings, clock: Arc<dyn Clock>) -> Result<Self> {
         let store = Store::open(path)?;
-        let upstreams = Connections::new(settings.outbound.clone(), settings.upstreams);
-        let services = Arc::new(Services {
-            keyring: Keyring::new(master_key),
-            clock,
-            settings,
-            webhook_bell: Notify::default(),
-            meter: Arc::default(),
-            upstreams,
-            known_secrets: crate::redact::KnownSecrets::default(),
-            children_asked: tokio::sync::watch::Sender::new(false),
-            in_flight: crate::call::InFlightCalls::default(),
-            unwritten: crate::call::Unwritten::default(),
-        });
+        let services = Arc::new(Services::new(Keyring::new(master_key), clock, settings));
         let inner = Inner {
             path: path.to_owned(),
             store,

@@ -109,11 +109,9 @@ impl Haldir {
 
     /// As [`Self::enter_proxy`], for what is no call and does not count as one.
     pub fn watch_proxy(&self, credential: &Credential) -> Result<OutwardContext> {
-        let now = self.inner.services.clock.now();
-        let services = &self.inner.services;
-        let caller = self.inner.store.read(|tx| authenticate::authenticate(tx, services, credential, now))?.caller;
+        let caller = self.caller_of(credential)?;
         permitted(call_operation()?, &caller)?;
-        Ok(self.outward(caller, now))
+        Ok(self.outward(caller, self.inner.services.clock.now()))
     }
 
     /// As [`Self::watch_proxy`], and where an upstream is, with the secrets that it can have received: on one snapshot.
@@ -398,9 +396,7 @@ impl Haldir {
 
     /// Whether this credential may see and call tools.
     pub fn may_use_proxy(&self, credential: &Credential) -> Result<()> {
-        let now = self.inner.services.clock.now();
-        let services = &self.inner.services;
-        let caller = self.inner.store.read(|tx| authenticate::authenticate(tx, services, credential, now))?.caller;
+        let caller = self.caller_of(credential)?;
         let needed = Permission { resource: Resource::Proxy, write: false, role: Role::Agent };
         if caller.may(needed) { Ok(()) } else { permitted(call_operation()?, &caller) }
     }

@@ -24,7 +24,6 @@ use crate::{
     gate::authenticate::is_live,
     model::{Caller, Ceilings, Clock, Role, TenantId, Tier, UnixMicros, time::SystemClock},
     store::{ReadTx, Webhook, WebhookState, sqlite::Inspection},
-    upstream::Connections,
     watch::{ahead_of_clock::MAX_SECONDS, verify_audit_trail::Verification},
     webhooks::DEAD_AFTER,
 };
@@ -177,19 +176,7 @@ fn encryption_key(global: &GlobalOptions, inspection: Option<&Inspection>) -> (C
 fn services(keyring: Keyring) -> Result<Services> {
     // Default settings: verification works also where the config file cannot be read.
     let settings = StoreOptions::default().settings(&CeilingOptions::default())?;
-    let upstreams = Connections::new(settings.outbound.clone(), settings.upstreams);
-    Ok(Services {
-        keyring,
-        clock: Arc::new(SystemClock),
-        settings,
-        webhook_bell: tokio::sync::Notify::default(),
-        meter: Arc::default(),
-        upstreams,
-        known_secrets: crate::redact::KnownSecrets::default(),
-        children_asked: tokio::sync::watch::Sender::new(false),
-        in_flight: crate::call::InFlightCalls::default(),
-        unwritten: crate::call::Unwritten::default(),
-    })
+    Ok(Services::new(keyring, Arc::new(SystemClock), settings))
 }
 
 fn api_keys(tx: &ReadTx, tenant: &TenantId) -> Result<Check> {
