@@ -159,6 +159,19 @@ pub(crate) trait Record: FromRow {
     fn params<'p>(&'p self, tenant: &'p dyn ToValue) -> Vec<&'p dyn ToValue>;
 }
 
+/// Reads a type from columns in this order: `from_row! { Usage { calls, secret_reads } }`.
+macro_rules! from_row {
+    ($type:ty { $($field:ident),+ $(,)? }) => {
+        impl $crate::database::FromRow for $type {
+            fn from_row(columns: &mut $crate::database::Columns<'_>) -> $crate::error::Result<Self> {
+                Ok(Self { $($field: $crate::database::FromRow::from_row(columns)?),+ })
+            }
+        }
+    };
+}
+
+pub(crate) use from_row;
+
 /// Declares the columns of a type in a table, once for all statements: `record! { sessions: Session as session { id, agent_id } }`
 /// makes the macro `session!()`, the list of the columns for `SELECT`, and implements [`Record`]. The table's first column is
 /// `tenant`. A field in another column is `field = "column"`.
@@ -169,11 +182,7 @@ macro_rules! record {
             () => { $crate::database::record!(@list $($field $(= $column)?),+) };
         }
 
-        impl $crate::database::FromRow for $type {
-            fn from_row(columns: &mut $crate::database::Columns<'_>) -> $crate::error::Result<Self> {
-                Ok(Self { $($field: $crate::database::FromRow::from_row(columns)?),+ })
-            }
-        }
+        $crate::database::from_row! { $type { $($field),+ } }
 
         impl $crate::database::Record for $type {
             const INSERT: &'static str = concat!("INSERT INTO ",

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::{
     Head, ReadTx, Tx,
-    database::{Columns, Connection, FromRow, Record, params, record},
+    database::{Connection, Record, from_row, params, record},
     error::Result,
     model::{Cadence, EntryKind, EntryLine, Money, TenantId, UnixMicros},
     statements::{place, statements},
@@ -155,11 +155,7 @@ impl EntryCounts {
     }
 }
 
-impl FromRow for Governed {
-    fn from_row(columns: &mut Columns<'_>) -> Result<Self> {
-        Ok(Self { count: columns.next()?, amount: columns.next()? })
-    }
-}
+from_row! { Governed { count, amount } }
 
 #[allow(missing_docs)]
 impl ReadTx {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use super::{erasing::ERASED, usage::rank};
 use crate::{
     ReadTx, Tx,
-    database::{Columns, Connection, FromRow, params},
+    database::{Connection, from_row, params},
     error::Result,
     model::{EntryKind, EntryLine, Money, Session, TenantId, UnixMicros},
     statements::statements,
@@ -128,39 +128,13 @@ pub struct IdempotentResponse {
     pub session_id: String,
 }
 
-impl FromRow for AgentStats {
-    fn from_row(columns: &mut Columns<'_>) -> Result<Self> {
-        Ok(Self {
-            actions: columns.next()?,
-            cost: columns.next()?,
-            authorized: columns.next()?,
-            burst_start: columns.next()?,
-            burst_count: columns.next()?,
-            refusal_start: columns.next()?,
-            refusal_count: columns.next()?,
-            secret_start: columns.next()?,
-            secret_count: columns.next()?,
-        })
-    }
-}
+from_row! { AgentStats {
+    actions, cost, authorized, burst_start, burst_count, refusal_start, refusal_count, secret_start, secret_count,
+} }
 
-impl FromRow for Cost {
-    fn from_row(columns: &mut Columns<'_>) -> Result<Self> {
-        Ok(Self { actions: columns.next()?, cost: columns.next()? })
-    }
-}
+from_row! { Cost { actions, cost } }
 
-impl FromRow for IdempotentResponse {
-    fn from_row(columns: &mut Columns<'_>) -> Result<Self> {
-        Ok(Self {
-            digest: columns.next()?,
-            status: columns.next()?,
-            body: columns.next()?,
-            created_at: columns.next()?,
-            session_id: columns.next()?,
-        })
-    }
-}
+from_row! { IdempotentResponse { digest, status, body, created_at, session_id } }
 
 #[allow(missing_docs)]
 impl ReadTx {

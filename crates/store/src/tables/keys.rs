@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::{
     ReadTx, Tx,
-    database::{Columns, FromRow, params},
+    database::{Columns, FromRow, from_row, params},
     error::Result,
     model::{ApiKey, Ceilings, TenantId, Tier, UnixMicros},
     statements::statements,
@@ -88,11 +88,7 @@ pub struct TenantRecord {
     pub created_at: UnixMicros,
 }
 
-impl FromRow for TenantRecord {
-    fn from_row(columns: &mut Columns<'_>) -> Result<Self> {
-        Ok(Self { id: columns.next()?, name: columns.next()?, created_at: columns.next()? })
-    }
-}
+from_row! { TenantRecord { id, name, created_at } }
 
 #[allow(missing_docs)]
 impl ReadTx {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::{
     ReadTx, Tx,
-    database::{Columns, FromRow, Record, params, record},
+    database::{Record, from_row, params, record},
     error::Result,
     model::{PinnedTool, Policy, PolicyId, PolicyUse, TenantId, UnixMicros, Upstream, UpstreamName},
     statements::statements,
@@ -58,25 +58,10 @@ statements! {
         ON CONFLICT DO UPDATE SET source = ?3, at = ?4 WHERE at < ?5";
 }
 
-impl FromRow for Upstream {
-    fn from_row(columns: &mut Columns<'_>) -> Result<Self> {
-        Ok(Self {
-            name: columns.next()?,
-            url: columns.next()?,
-            headers: columns.next()?,
-            limits: columns.next()?,
-            generation: columns.next()?,
-            healthy: columns.next()?,
-            problem: columns.next()?,
-            checked_at: columns.next()?,
-            calls: columns.next()?,
-            errors: columns.next()?,
-            latency: columns.next()?,
-            created_at: columns.next()?,
-            created_by: columns.next()?,
-        })
-    }
-}
+from_row! { Upstream {
+    name, url, headers, limits, generation, healthy, problem, checked_at, calls, errors, latency, created_at,
+    created_by,
+} }
 
 /// A name as it is compared with others: they are ASCII, so case is all that there is.
 fn folded(name: &UpstreamName) -> String {

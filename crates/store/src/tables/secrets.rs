@@ -2,7 +2,7 @@
 
 use crate::{
     ReadTx, Tx,
-    database::{Columns, FromRow, Record, params, record},
+    database::{Record, from_row, params, record},
     error::Result,
     model::{SecretName, SecretVersion, SecretVersions, StoredSecret, TenantId, UnixMicros, UpstreamName},
     statements::statements,
@@ -57,11 +57,7 @@ statements! {
         INDEXED BY former_secrets_by_storer WHERE tenant = ?1 AND stored_by = ?2 ORDER BY id LIMIT 1)";
 }
 
-impl FromRow for SecretVersion {
-    fn from_row(columns: &mut Columns<'_>) -> Result<Self> {
-        Ok(Self { name: columns.next()?, version: columns.next()?, created_at: columns.next()? })
-    }
-}
+from_row! { SecretVersion { name, version, created_at } }
 
 #[allow(missing_docs)]
 impl ReadTx {

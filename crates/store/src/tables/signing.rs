@@ -2,7 +2,7 @@
 
 use crate::{
     ReadTx, Tx,
-    database::{Columns, FromRow, params},
+    database::{from_row, params},
     error::Result,
     model::UnixMicros,
     statements::statements,
@@ -31,18 +31,7 @@ pub struct StoredSigningKey {
     pub mac: [u8; 32],
 }
 
-impl FromRow for StoredSigningKey {
-    fn from_row(columns: &mut Columns<'_>) -> Result<Self> {
-        Ok(Self {
-            number: columns.next()?,
-            public_key: columns.next()?,
-            created_at: columns.next()?,
-            retires_at: columns.next()?,
-            seed: columns.next()?,
-            mac: columns.next()?,
-        })
-    }
-}
+from_row! { StoredSigningKey { number, public_key, created_at, retires_at, seed, mac } }
 
 impl ReadTx {
     /// The newest signing keys first, at most `limit`.

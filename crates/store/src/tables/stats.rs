@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, hash_map};
 use super::{audit, erasing::ERASED};
 use crate::{
     AuditQuery, ReadTx,
-    database::{Columns, Connection, FromRow, params},
+    database::{Connection, from_row, params},
     error::{Error, Result},
     model::{AgentId, Day, EntryKind, EntryLine, Money, SessionId, TenantId, UnixMicros},
     statements::statements,
@@ -154,19 +154,7 @@ pub struct Looked {
     pub truncated: bool,
 }
 
-impl FromRow for Tally {
-    fn from_row(columns: &mut Columns<'_>) -> Result<Self> {
-        Ok(Self {
-            entries: columns.next()?,
-            actions: columns.next()?,
-            cost: columns.next()?,
-            flagged: columns.next()?,
-            sessions: columns.next()?,
-            by_tool: columns.next()?,
-            by_action: columns.next()?,
-        })
-    }
-}
+from_row! { Tally { entries, actions, cost, flagged, sessions, by_tool, by_action } }
 
 fn read_day(db: &dyn Connection, tenant: &TenantId, day: i64, of: &str) -> Result<Option<Tally>> {
     db.first(DAY, params![tenant, day, of])

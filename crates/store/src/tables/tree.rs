@@ -8,7 +8,7 @@ pub use crate::crypto::{TILE_HASHES, TILE_HEIGHT};
 use crate::{
     ReadTx, Tx,
     crypto::Hash,
-    database::{Columns, Connection, FromRow, Record, Value, params, record},
+    database::{Connection, Record, Value, from_row, params, record},
     error::Result,
     model::TenantId,
     statements::statements,
@@ -81,11 +81,7 @@ pub enum Heads {
     After(i64),
 }
 
-impl FromRow for TreeBuild {
-    fn from_row(columns: &mut Columns<'_>) -> Result<Self> {
-        Ok(Self { tenant: columns.next()?, done: columns.next()?, total: columns.next()?, frontier: columns.next()? })
-    }
-}
+from_row! { TreeBuild { tenant, done, total, frontier } }
 
 #[allow(missing_docs)]
 impl ReadTx {

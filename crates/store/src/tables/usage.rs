@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     Cost, ReadTx, Tx,
-    database::{Columns, Connection, FromRow, params},
+    database::{Connection, from_row, params},
     error::Result,
     model::{Month, SessionId, TenantId, UnixMicros},
     statements::{place, statements},
@@ -110,24 +110,9 @@ pub struct Backlog {
     pub failing_webhooks: i64,
 }
 
-impl FromRow for Usage {
-    fn from_row(columns: &mut Columns<'_>) -> Result<Self> {
-        Ok(Self { calls: columns.next()?, secret_reads: columns.next()? })
-    }
-}
+from_row! { Usage { calls, secret_reads } }
 
-impl FromRow for Totals {
-    fn from_row(columns: &mut Columns<'_>) -> Result<Self> {
-        Ok(Self {
-            keys: columns.next()?,
-            sessions: columns.next()?,
-            agents: columns.next()?,
-            secrets: columns.next()?,
-            payments: columns.next()?,
-            approvals: columns.next()?,
-        })
-    }
-}
+from_row! { Totals { keys, sessions, agents, secrets, payments, approvals } }
 
 #[allow(missing_docs)]
 impl ReadTx {

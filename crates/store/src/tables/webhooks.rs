@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     ReadTx, Tx,
-    database::{Columns, FromRow, Record, params, record},
+    database::{Columns, FromRow, Record, from_row, params, record},
     error::{Error, Result},
     model::{Money, SessionId, TenantId, UnixMicros},
     statements::statements,
@@ -199,18 +199,7 @@ impl FromRow for Webhook {
     }
 }
 
-impl FromRow for QueuedEvent {
-    fn from_row(columns: &mut Columns<'_>) -> Result<Self> {
-        Ok(Self {
-            seq: columns.next()?,
-            event_id: columns.next()?,
-            event_type: columns.next()?,
-            body: columns.next()?,
-            queued_at: columns.next()?,
-            attempts: columns.next()?,
-        })
-    }
-}
+from_row! { QueuedEvent { seq, event_id, event_type, body, queued_at, attempts } }
 
 impl FromRow for DeadLetter {
     fn from_row(columns: &mut Columns<'_>) -> Result<Self> {
