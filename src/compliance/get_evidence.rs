@@ -25,6 +25,7 @@ pub struct GetEvidence {
     /// Where it ends, cut to whole seconds; not included. Default: now.
     until: Option<TimePoint>,
     /// `json`, `markdown` (or `md`), or `html`: one self-contained page. Default `json`.
+    #[serde(default)]
     #[schemars(with = "Format", extend("default" = "json"))]
     format: Option<String>,
 }

@@ -49,6 +49,7 @@ const COLUMNS: [&str; 18] = [
 #[serde(deny_unknown_fields)]
 pub struct ExportAudit {
     /// `jsonl` or `csv`. Default `jsonl`.
+    #[serde(default)]
     #[schemars(with = "export::Format", extend("default" = "jsonl"))]
     format: Option<String>,
     /// Only this session's entries.
