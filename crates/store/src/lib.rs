@@ -73,9 +73,10 @@ impl Store {
         Ok(Self { inner: Arc::new(Inner { readers, writer, row_cache, scans: Arc::new(Semaphore::new(MAX_SCANS)) }) })
     }
 
-    /// Runs `work` in a transaction of its own, which appends to no other tenant's log than this, or of one that it makes. Its changes are kept only if it
-    /// answers `Ok`, and then this answers once they are durable. `work` runs on another thread, batched with others, and may run
-    /// again if its transaction could not be committed: nothing of an earlier run stands then.
+    /// Runs `work` in a transaction of its own, which appends to no other tenant's log than this, or one that it makes or locks
+    /// ([`Tx::lock_tenant`]). Its changes are kept only if it answers `Ok`, and then this answers once they are durable. `work` runs on
+    /// another thread, batched with others, and may run again if its transaction could not be committed: nothing of an earlier run
+    /// stands then.
     pub fn write<'s, T: Send + 'static, W: FnMut(&mut Tx) -> CoreResult<T> + Send + 'static>(
         &'s self,
         tenant: &TenantId,

@@ -103,7 +103,7 @@ pub struct Tx {
     buffer: Rc<WriteBuffer>,
     /// Whether the transaction has a savepoint.
     savepoint: Cell<bool>,
-    /// The tenants to whose logs it may append: the one that it is a write of, and those that it makes.
+    /// The tenants to whose logs it may append.
     tenants: Vec<TenantId>,
 }
 
@@ -138,12 +138,12 @@ impl Tx {
         self.tenants = tenant.into_iter().collect();
     }
 
-    /// The transaction makes this tenant.
-    pub(crate) fn makes(&mut self, tenant: &TenantId) {
+    /// From now on this is a write of that tenant as well, until it ends.
+    pub fn lock_tenant(&mut self, tenant: &TenantId) {
         self.tenants.push(tenant.clone());
     }
 
-    /// Fails unless this is a write of the tenant, or makes it: two writes to one log would otherwise not exclude each other.
+    /// Fails unless this is a write of the tenant: two writes to one log would otherwise not exclude each other.
     pub(crate) fn require_tenant(&self, tenant: &TenantId) -> Result<()> {
         if self.tenants.contains(tenant) {
             return Ok(());
