@@ -39,6 +39,8 @@ const BITS_FROM: u32 = 32;
 const BRIDGED: i64 = 4;
 /// Blocks of which a check reads the rows of a value at once.
 const CHECKED_AT_ONCE: usize = 16;
+/// The same, as block numbers are.
+const CHECKED_BLOCKS: i64 = 16;
 
 /// What entries are found by.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -268,7 +270,7 @@ impl<'c> Check<'c> {
         if seq < 1 || seq > self.folded {
             return Ok(true);
         }
-        let first = block(seq) - block(seq) % CHECKED_AT_ONCE as i64;
+        let first = block(seq) - block(seq) % CHECKED_BLOCKS;
         if first != self.first {
             self.known = Default::default();
             self.first = first;
@@ -288,7 +290,7 @@ impl<'c> Check<'c> {
 
     /// Reads what the rows of a value say of the current blocks.
     fn read(&self, kind: Kind, text: &str) -> Result<[Places; CHECKED_AT_ONCE]> {
-        let end = self.first + CHECKED_AT_ONCE as i64 - 1;
+        let end = self.first + CHECKED_BLOCKS - 1;
         let params = params![self.tenant, kind.of(text), self.first, end, CHECKED_AT_ONCE];
         let mut blocks = [None; CHECKED_AT_ONCE];
         self.db.each(POSTINGS_FORWARD, params, |(number, places): (i64, Places)| {
