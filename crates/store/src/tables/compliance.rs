@@ -1,5 +1,5 @@
 //! What evidence is made of, and its schedules. Entries are counted as they lie in the log
-//! ([`fold`](super::fold)), the rest by triggers: nothing can be recorded that is not counted.
+//! (`fold`), the rest by triggers: nothing can be recorded that is not counted.
 
 use std::collections::BTreeMap;
 

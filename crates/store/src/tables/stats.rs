@@ -1,5 +1,5 @@
 //! What the log holds, by day: counters small enough to be summed up, however long the log is. They are made from the entries as they
-//! lie in the log ([`fold`](super::fold)), so nothing can be appended that is not counted, and a refused job leaves none behind.
+//! lie in the log (`fold`), so nothing can be appended that is not counted, and a refused job leaves none behind.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, hash_map};
 

@@ -138,7 +138,7 @@ impl ReadTx {
         Ok(OpenSessions { sessions, agents: i64::try_from(agents.len()).unwrap_or(i64::MAX) })
     }
 
-    /// The agents or tools with most actions, at most `limit`. Ranks are kept to an eighth of a doubling: see [`rank`].
+    /// The agents or tools with most actions, at most `limit`. Ranks are kept to an eighth of a doubling: see `rank`.
     pub fn top(&self, tenant: &TenantId, of: Top, limit: usize) -> Result<Vec<(String, Cost)>> {
         self.require_reader()?;
         let sql = match of {
