@@ -345,24 +345,9 @@ fn append(cx: &mut WriteContext<'_>, sessions: &[Arc<Session>], number: i64) -> 
 
 fn session(number: i64) -> Result<Session> {
     let (agent, session) = (number / SESSIONS, number % SESSIONS);
-    Ok(Session {
-        id: SessionId::parse(session_id(agent, session)).map_err(Error::internal)?,
-        agent_id: AgentId::parse(format!("agent-{agent}")).map_err(Error::internal)?,
-        scopes: Scopes::new([]),
-        spend_limit: None,
-        spend_ceiling: None,
-        daily_limit: None,
-        daily_ceiling: None,
-        spent: Money::ZERO,
-        logged_cost: Money::ZERO,
-        action_count: 0,
-        created_at: BEGIN,
-        expires_at: None,
-        revoked_at: None,
-        parent: None,
-        depth: 0,
-        created_by: "operator".to_owned(),
-    })
+    let id = SessionId::parse(session_id(agent, session)).map_err(Error::internal)?;
+    let agent = AgentId::parse(format!("agent-{agent}")).map_err(Error::internal)?;
+    Ok(Session::new(id, agent, Scopes::new([]), BEGIN, "operator".to_owned()))
 }
 
 fn caller() -> Caller {

@@ -120,23 +120,16 @@ impl CreateSession {
             return Err(Error::new(Code::ExceedsParent, message).field("parent_session_id"));
         }
         let id = crypto::token_at::<24>(SessionId::PREFIX, now.0).map_err(Error::internal)?;
+        let id = SessionId::parse(id).map_err(Error::internal)?;
         Ok(Session {
-            id: SessionId::parse(id).map_err(Error::internal)?,
-            agent_id: self.agent_id,
-            scopes,
             spend_limit,
             spend_ceiling: ceilings.spend,
             daily_limit: self.daily_spend_limit,
             daily_ceiling: ceilings.daily,
-            spent: Money::ZERO,
-            logged_cost: Money::ZERO,
-            action_count: 0,
-            created_at: now,
             expires_at,
-            revoked_at: None,
             parent: self.parent_session_id,
             depth,
-            created_by: creator.principal.clone(),
+            ..Session::new(id, self.agent_id, scopes, now, creator.principal.clone())
         })
     }
 

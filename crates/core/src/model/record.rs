@@ -64,6 +64,28 @@ pub struct Session {
 }
 
 impl Session {
+    /// A session without limits and a parent, which has not been used yet.
+    pub fn new(id: SessionId, agent_id: AgentId, scopes: Scopes, created_at: UnixMicros, created_by: String) -> Self {
+        Self {
+            id,
+            agent_id,
+            scopes,
+            spend_limit: None,
+            spend_ceiling: None,
+            daily_limit: None,
+            daily_ceiling: None,
+            spent: Money::ZERO,
+            logged_cost: Money::ZERO,
+            action_count: 0,
+            created_at,
+            expires_at: None,
+            revoked_at: None,
+            parent: None,
+            depth: 0,
+            created_by,
+        }
+    }
+
     /// Neither revoked nor expired.
     pub fn is_valid(&self, now: UnixMicros) -> bool {
         self.revoked_at.is_none() && self.expires_at.is_none_or(|end| now < end)

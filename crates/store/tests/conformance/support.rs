@@ -47,22 +47,7 @@ pub fn dollars(amount: i32) -> Money {
 
 /// A session that begins.
 pub fn begun(name: &str, parent: Option<&str>) -> Arc<Session> {
-    Arc::new(Session {
-        id: id(name),
-        agent_id: AgentId::parse("agent").unwrap(),
-        scopes: Scopes::new([]),
-        spend_limit: None,
-        spend_ceiling: None,
-        daily_limit: None,
-        daily_ceiling: None,
-        spent: Money::ZERO,
-        logged_cost: Money::ZERO,
-        action_count: 0,
-        created_at: UnixMicros(1),
-        expires_at: None,
-        revoked_at: None,
-        parent: parent.map(id),
-        depth: 0,
-        created_by: "test".to_owned(),
-    })
+    let agent = AgentId::parse("agent").unwrap();
+    let session = Session::new(id(name), agent, Scopes::new([]), UnixMicros(1), "test".to_owned());
+    Arc::new(Session { parent: parent.map(id), ..session })
 }
