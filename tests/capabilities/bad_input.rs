@@ -93,7 +93,10 @@ fn base(operation: &Operation, session: &str) -> Vec<(String, String)> {
                 "confirm" => json!(true),
                 "type" if is_policy => json!("rate_limit"),
                 "type" => json!("destructive"),
-                other => panic!("{}.{other} has no example here", operation.name),
+                other => match &schema["properties"][other]["examples"][0] {
+                    Value::Null => panic!("{}.{other} has no example here, nor in its schema", operation.name),
+                    example => example.clone(),
+                },
             };
             (field.to_owned(), value.to_string())
         })
