@@ -20,7 +20,7 @@ pub mod watchdog;
 use std::{
     collections::{BTreeMap, HashMap},
     fmt,
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     time::Duration,
 };
 
@@ -30,6 +30,7 @@ use levels::Levels;
 pub use levels::Wanted;
 pub use link::{Again, AskedBy, HttpPlace, Link, Revisions, ToolCall};
 pub use mid_call::{CallClock, CallEvent, CallListener, MidCallRequest, Reply};
+use parking_lot::Mutex;
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
@@ -218,7 +219,7 @@ type Key = (TenantId, UpstreamName);
 pub struct Connections {
     outbound: Outbound,
     limits: UpstreamLimits,
-    // A std mutex: it is held to look up or insert, never across a wait.
+    // A mutex that blocks its thread: it is held to look up or insert, never across a wait.
     links: Mutex<HashMap<Key, Arc<Link>>>,
     /// What the clients of each tenant want to hear.
     levels: Mutex<HashMap<TenantId, Levels>>,
@@ -238,7 +239,7 @@ impl Connections {
     /// The connection to this target; one that was made for an older registration is dropped.
     pub fn link(&self, target: Target) -> Arc<Link> {
         let key = (target.tenant.clone(), target.name.clone());
-        let mut links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut links = self.links.lock();
         if let Some(link) = links.get(&key).filter(|link| link.serves(&target)) {
             return Arc::clone(link);
         }
@@ -250,7 +251,7 @@ impl Connections {
     }
 
     fn levels(&self, tenant: &TenantId) -> Levels {
-        let mut levels = self.levels.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut levels = self.levels.lock();
         levels.entry(tenant.clone()).or_default().clone()
     }
 
@@ -262,7 +263,7 @@ impl Connections {
     /// Tells the upstreams of a tenant that are connected what its clients want.
     pub async fn tell_levels(&self, tenant: &TenantId) {
         let links: Vec<_> = {
-            let links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
+            let links = self.links.lock();
             links.iter().filter(|((of, _), _)| of == tenant).map(|(_, link)| Arc::clone(link)).collect()
         };
         futures::future::join_all(links.iter().map(|link| link.tell_level())).await;
@@ -270,20 +271,20 @@ impl Connections {
 
     /// The connection that there is, whatever it was made for.
     pub fn existing(&self, tenant: &TenantId, name: &UpstreamName) -> Option<Arc<Link>> {
-        let links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
+        let links = self.links.lock();
         links.get(&(tenant.clone(), name.clone())).cloned()
     }
 
     /// How many there are, and how many of them are left alone for having failed.
     pub fn count(&self) -> (usize, usize) {
-        let links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
+        let links = self.links.lock();
         (links.len(), links.values().filter(|link| link.gate().is_resting()).count())
     }
 
     /// Ends all of them, and the children behind them.
     pub async fn close(&self) {
         let links: Vec<_> = {
-            let mut links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut links = self.links.lock();
             links.drain().map(|(_, link)| link).collect()
         };
         futures::future::join_all(links.iter().map(|link| link.close())).await;
@@ -291,7 +292,7 @@ impl Connections {
 
     /// Drops the connection, if there is one.
     pub fn forget(&self, tenant: &TenantId, name: &UpstreamName) {
-        let mut links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut links = self.links.lock();
         links.remove(&(tenant.clone(), name.clone()));
     }
 }

@@ -3,9 +3,11 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
+
+use parking_lot::Mutex;
 
 use super::{OutwardContext, Services};
 use crate::model::InFlightCall;
@@ -19,7 +21,7 @@ const NEW: Duration = Duration::from_secs(1);
 /// The in-flight calls of this process. One task renews their leases while there are any.
 #[derive(Default)]
 pub struct InFlightCalls {
-    // A std mutex: it is held only to insert or remove a call.
+    // A mutex that blocks its thread: it is held only to insert or remove a call.
     state: Mutex<State>,
 }
 
@@ -37,14 +39,10 @@ pub struct Lease {
 }
 
 impl InFlightCalls {
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Takes the lease of a call that begins now.
     pub fn add(cx: &OutwardContext, call: &Arc<InFlightCall>) -> Lease {
         let services = Arc::clone(&cx.services);
-        let mut state = services.in_flight.state();
+        let mut state = services.in_flight.state.lock();
         state.last += 1;
         let number = state.last;
         state.calls.insert(number, (cx.clone(), Arc::clone(call), Instant::now()));
@@ -60,12 +58,12 @@ impl InFlightCalls {
 
     /// Whether a call is in flight in this process.
     pub fn holds(&self, id: &str) -> bool {
-        self.state().calls.values().any(|(_, call, _)| call.id == id)
+        self.state.lock().calls.values().any(|(_, call, _)| call.id == id)
     }
 
     /// The calls whose leases to renew; `None` if no call is in flight, which ends the task.
     fn due(&self) -> Option<Vec<(OutwardContext, Arc<InFlightCall>)>> {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         state.is_renewed = !state.calls.is_empty();
         let due = state.calls.values().filter(|(_, _, since)| since.elapsed() >= NEW);
         state.is_renewed.then(|| due.map(|(cx, call, _)| (cx.clone(), Arc::clone(call))).collect())
@@ -74,7 +72,7 @@ impl InFlightCalls {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        self.services.in_flight.state().calls.remove(&self.number);
+        self.services.in_flight.state.lock().calls.remove(&self.number);
     }
 }
 
@@ -87,7 +85,7 @@ struct Renewal {
 impl Drop for Renewal {
     fn drop(&mut self) {
         if !self.is_done {
-            self.services.in_flight.state().is_renewed = false;
+            self.services.in_flight.state.lock().is_renewed = false;
         }
     }
 }

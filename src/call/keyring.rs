@@ -1,10 +1,9 @@
 //! Envelope encryption: the master key wraps one data key per tenant; the keys that seal and authenticate a tenant's data are
 //! derived from that. A new master key re-wraps only the data keys.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, PoisonError, RwLock},
-};
+use std::{collections::HashMap, sync::Arc};
+
+use parking_lot::RwLock;
 
 use super::signing::{Signers, SigningKeys};
 use crate::{
@@ -72,13 +71,13 @@ impl Keyring {
 
     /// The tenant's keys.
     pub fn tenant(&self, tx: &ReadTx, tenant: &TenantId) -> Result<Arc<TenantKeys>> {
-        if let Some(keys) = self.tenants.read().unwrap_or_else(PoisonError::into_inner).get(tenant) {
+        if let Some(keys) = self.tenants.read().get(tenant) {
             return Ok(Arc::clone(keys));
         }
         let wrapped = tx.wrapped_data_key(tenant)?.ok_or_else(|| Error::internal(format!("no tenant {tenant}")))?;
         let data_key = self.master.unwrap_key(tenant.as_str().as_bytes(), &wrapped).map_err(Error::internal)?;
         let keys = Arc::new(TenantKeys::new(&data_key));
-        let mut tenants = self.tenants.write().unwrap_or_else(PoisonError::into_inner);
+        let mut tenants = self.tenants.write();
         if tenants.len() >= MAX_CACHED_TENANTS {
             tenants.clear();
         }

@@ -4,13 +4,14 @@
 use std::{
     collections::HashMap,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
 
 use futures::FutureExt;
+use parking_lot::Mutex;
 
 use crate::{
     model::{Day, Month, TenantId, UnixMicros},
@@ -23,7 +24,7 @@ pub const FLUSH_AFTER: Duration = Duration::from_secs(2);
 /// The counts of this process that are not stored yet.
 #[derive(Default)]
 pub struct Meter {
-    // A std mutex: it is held for a look-up, never across a write. Only tenants of authenticated callers are in it.
+    // A mutex that blocks its thread: it is held for a look-up, never across a write. Only tenants of authenticated callers are in it.
     calls: Mutex<HashMap<TenantId, Vec<(Day, i64)>>>,
     scheduled: AtomicBool,
 }
@@ -47,7 +48,7 @@ impl Meter {
 
     /// The count of a tenant's month that is not stored yet.
     pub fn unstored(&self, tenant: &TenantId, month: Month) -> i64 {
-        let calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
+        let calls = self.calls.lock();
         let days = calls.get(tenant).map_or(&[][..], Vec::as_slice);
         days.iter().filter(|(day, _)| Month::of(*day) == month).map(|(_, count)| count).sum()
     }
@@ -62,7 +63,7 @@ impl Meter {
     /// them for the next flush.
     async fn flush(&self, store: &Store) {
         let counted: Vec<(TenantId, Day, i64)> = {
-            let calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
+            let calls = self.calls.lock();
             let flat = calls.iter().flat_map(|(tenant, days)| days.iter().map(|(day, n)| (tenant.clone(), *day, *n)));
             flat.collect()
         };
@@ -82,7 +83,7 @@ impl Meter {
     }
 
     fn add(&self, tenant: &TenantId, day: Day, added: i64) {
-        let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut calls = self.calls.lock();
         if let Some(days) = calls.get_mut(tenant) {
             match days.iter_mut().find(|(known, _)| *known == day) {
                 Some((_, count)) => *count += added,

@@ -4,7 +4,9 @@
 //! so that a verifier that trusts only the old key has time to add the new one. A retired key's private half is erased; its
 //! public half stays published, for what it once signed.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
+
+use parking_lot::RwLock;
 
 use crate::{
     crypto::{self, Key, PublicKey, SigningKey},
@@ -77,13 +79,13 @@ impl Signers {
 
     pub(super) fn keys(&self, tx: &ReadTx) -> Result<Arc<SigningKeys>> {
         let stored = tx.signing_keys(MAX_PUBLISHED)?;
-        if let Some((known, keys)) = &*self.known.read().unwrap_or_else(PoisonError::into_inner)
+        if let Some((known, keys)) = &*self.known.read()
             && *known == stored
         {
             return Ok(Arc::clone(keys));
         }
         let keys = Arc::new(self.open(&stored)?);
-        *self.known.write().unwrap_or_else(PoisonError::into_inner) = Some((stored, Arc::clone(&keys)));
+        *self.known.write() = Some((stored, Arc::clone(&keys)));
         Ok(keys)
     }
 

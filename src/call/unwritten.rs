@@ -1,12 +1,9 @@
 //! Outcomes of calls that could not be written, for example on a full disk. This process retries them while it runs: the
 //! caller has its response already, and the log would otherwise call the call abandoned.
 
-use std::{
-    collections::VecDeque,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
+use parking_lot::Mutex;
 use tokio::runtime::Handle;
 
 use super::{Services, WriteContext};
@@ -49,7 +46,7 @@ impl Outcome {
 /// Outcomes to retry, oldest first.
 #[derive(Default)]
 pub struct Unwritten {
-    // A std mutex: held to insert or remove an outcome, never across a write.
+    // A mutex that blocks its thread: held to insert or remove an outcome, never across a write.
     state: Mutex<State>,
     // A tokio mutex: held across writes, so that no outcome is written twice.
     turn: tokio::sync::Mutex<()>,
@@ -63,13 +60,9 @@ struct State {
 }
 
 impl Unwritten {
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Whether the outcome of this call is to be retried.
     pub fn holds(&self, call: &str) -> bool {
-        self.state().outcomes.iter().any(|outcome| outcome.call == call)
+        self.state.lock().outcomes.iter().any(|outcome| outcome.call == call)
     }
 
     /// Retries an outcome that was not written, if a retry can succeed.
@@ -79,7 +72,7 @@ impl Unwritten {
             return tracing::error!(%error, call, "the outcome of a call could not be written");
         }
         let begins = {
-            let mut state = services.unwritten.state();
+            let mut state = services.unwritten.state.lock();
             if state.outcomes.len() >= MAX_UNWRITTEN {
                 drop(state);
                 return tracing::error!(%error, call, "the outcome of a call is lost: {MAX_UNWRITTEN} others already wait");
@@ -102,7 +95,7 @@ impl Unwritten {
     pub async fn write(&self) -> bool {
         let _turn = self.turn.lock().await;
         loop {
-            let Some(outcome) = self.state().outcomes.front().cloned() else { return true };
+            let Some(outcome) = self.state.lock().outcomes.front().cloned() else { return true };
             let written = Arc::clone(&outcome);
             match outcome.store.write(&outcome.caller.tenant, move |tx| written.write(tx)).await {
                 Ok(()) => {}
@@ -112,13 +105,13 @@ impl Unwritten {
                     tracing::error!(%error, call, "the outcome of a call could not be written");
                 }
             }
-            self.state().outcomes.pop_front();
+            self.state.lock().outcomes.pop_front();
         }
     }
 
     /// Enqueues all of them with the writer for the last time.
     pub fn close(&self) {
-        let outcomes = std::mem::take(&mut self.state().outcomes);
+        let outcomes = std::mem::take(&mut self.state.lock().outcomes);
         for outcome in outcomes {
             let (written, call) = (Arc::clone(&outcome), outcome.call.clone());
             let failed = move |error: Error| tracing::error!(%error, call, "the outcome of a call is lost");
@@ -140,7 +133,7 @@ impl Retry {
             if !self.services.unwritten.write().await {
                 continue;
             }
-            let mut state = self.services.unwritten.state();
+            let mut state = self.services.unwritten.state.lock();
             if state.outcomes.is_empty() {
                 state.is_retrying = false;
                 drop(state);
@@ -155,7 +148,7 @@ impl Retry {
 impl Drop for Retry {
     fn drop(&mut self) {
         if !self.is_done {
-            self.services.unwritten.state().is_retrying = false;
+            self.services.unwritten.state.lock().is_retrying = false;
         }
     }
 }

@@ -1,9 +1,8 @@
 //! When a key was last used, exact to about a minute: one write per read would cost more than the read.
 
-use std::{
-    collections::HashMap,
-    sync::{Mutex, PoisonError},
-};
+use std::collections::HashMap;
+
+use parking_lot::Mutex;
 
 use crate::{
     model::{ApiKey, UnixMicros},
@@ -18,7 +17,7 @@ const MAX_REMEMBERED: usize = 10_000;
 /// The uses that this process has recorded lately.
 #[derive(Default)]
 pub struct LastUse {
-    // A std mutex: it is held for a look-up, never across a write.
+    // A mutex that blocks its thread: it is held for a look-up, never across a write.
     noted: Mutex<HashMap<[u8; 32], UnixMicros>>,
 }
 
@@ -29,7 +28,7 @@ impl LastUse {
         if key.last_used_at.is_some_and(is_fresh) {
             return;
         }
-        let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut noted = self.noted.lock();
         if noted.get(&key.digest).copied().is_some_and(is_fresh) {
             return;
         }

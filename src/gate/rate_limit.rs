@@ -5,10 +5,9 @@
 //! lost if the process ends. Calls of one key that find no lease wait while one of them takes a new lease: if each took one,
 //! they would lease more than they need, and later calls would be refused while leases lie unused.
 
-use std::{
-    collections::HashMap,
-    sync::{Mutex, PoisonError},
-};
+use std::collections::HashMap;
+
+use parking_lot::Mutex;
 
 use crate::{
     call::RateLimits,
@@ -50,7 +49,7 @@ struct Lease {
 /// The leases of this process.
 #[derive(Default)]
 pub struct RateLimiter {
-    // A std mutex: it is held for a look-up, never across a write.
+    // A mutex that blocks its thread: it is held for a look-up, never across a write.
     leases: Mutex<HashMap<[u8; 32], Lease>>,
     // Tokio mutexes: each is held across the write that takes a lease.
     asking: [tokio::sync::Mutex<()>; ASKING_PLACES],
@@ -85,7 +84,7 @@ impl RateLimiter {
         let (digest, wanted) = (key.digest, (limit / LEASES_PER_HOUR).max(1));
         let (taken, used) =
             store.write(&key.tenant, move |tx| Ok(tx.take_calls(&digest, hour, wanted, limit)?)).await?;
-        let mut leases = self.leases.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut leases = self.leases.lock();
         if leases.len() >= MAX_REMEMBERED {
             leases.clear();
         }
@@ -104,7 +103,7 @@ impl RateLimiter {
 
     /// Uses one leased call. `None` if a new lease is needed; a negative `left` if the hour has no calls left.
     fn take_leased(&self, key: &ApiKey, hour: i64, limit: i64) -> Option<Lease> {
-        let mut leases = self.leases.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut leases = self.leases.lock();
         let lease = leases.get_mut(&key.digest).filter(|lease| (lease.hour, lease.limit) == (hour, limit))?;
         if lease.left > 0 {
             lease.left -= 1;

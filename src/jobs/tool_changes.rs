@@ -1,11 +1,8 @@
 //! Notifies MCP clients when the tools that they may call change.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
+use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use crate::{
@@ -25,7 +22,7 @@ const PRINCIPAL: &str = "proxy";
 #[derive(Clone)]
 pub struct ToolChanges {
     haldir: Haldir,
-    // A std mutex: held to look up or insert, never across a wait.
+    // A mutex that blocks its thread: held to look up or insert, never across a wait.
     watched: Arc<Mutex<HashMap<TenantId, watch::Sender<u64>>>>,
 }
 
@@ -39,14 +36,14 @@ impl ToolChanges {
     pub async fn follow(&self, credential: &Credential) -> Result<watch::Receiver<u64>> {
         let tenant = self.haldir.watch_proxy(credential)?.caller.tenant;
         let followed = |this: &Self| {
-            let watched = this.watched.lock().unwrap_or_else(PoisonError::into_inner);
+            let watched = this.watched.lock();
             watched.get(&tenant).map(watch::Sender::subscribe)
         };
         if let Some(changes) = followed(self) {
             return Ok(changes);
         }
         let stamp = self.haldir.tools_stamp(&tenant).await?;
-        let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut watched = self.watched.lock();
         if let Some(other) = watched.get(&tenant) {
             return Ok(other.subscribe());
         }
@@ -62,7 +59,7 @@ impl ToolChanges {
         loop {
             tokio::time::sleep(LOOK_EVERY).await;
             {
-                let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut watched = self.watched.lock();
                 if sender.receiver_count() == 0 {
                     watched.remove(&tenant);
                     return;

@@ -1,11 +1,9 @@
 //! Quotas: a bounded number of units for all calls in flight together, per tenant and per caller. No caller takes all units,
 //! also not with several keys.
 
-use std::{
-    collections::HashMap,
-    hash::Hash,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::{collections::HashMap, hash::Hash, sync::Arc};
+
+use parking_lot::Mutex;
 
 use crate::model::{Caller, TenantId};
 
@@ -23,7 +21,7 @@ pub struct QuotaLimits {
 /// A quota, and the units in use.
 pub struct Quota {
     limits: QuotaLimits,
-    // A std mutex: it is held to count, never across an await.
+    // A mutex that blocks its thread: it is held to count, never across an await.
     used: Mutex<Used>,
 }
 
@@ -52,7 +50,7 @@ impl Quota {
 
     /// Whether a unit is free for this caller now.
     pub fn has_room(&self, caller: &Caller) -> bool {
-        let used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        let used = self.used.lock();
         self.with_more(&used, &key(caller), 1).is_some()
     }
 
@@ -66,7 +64,7 @@ impl Quota {
     }
 
     fn add(&self, caller: &CallerKey, more: usize) -> bool {
-        let mut used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut used = self.used.lock();
         let Some((all, per_tenant, per_caller)) = self.with_more(&used, caller, more) else { return false };
         used.all = all;
         used.by_tenant.insert(caller.0.clone(), per_tenant);
@@ -106,7 +104,7 @@ impl QuotaGuard {
 
 impl Drop for QuotaGuard {
     fn drop(&mut self) {
-        let mut used = self.quota.used.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut used = self.quota.used.lock();
         used.all -= self.count;
         subtract(&mut used.by_tenant, &self.caller.0, self.count);
         subtract(&mut used.by_caller, &self.caller, self.count);
@@ -148,7 +146,7 @@ mod tests {
         let mut several = quota.take_several(&caller("local", "a"), 1).unwrap();
         assert!(several.grow(1) && !several.grow(1) && several.count() == 2);
         drop(several);
-        let used = quota.used.lock().unwrap();
+        let used = quota.used.lock();
         assert!(used.all == 0 && used.by_tenant.is_empty() && used.by_caller.is_empty(), "nothing is kept");
     }
 }

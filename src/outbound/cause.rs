@@ -4,10 +4,10 @@ use std::{
     collections::BTreeMap,
     error::Error,
     io,
-    sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
+use parking_lot::Mutex;
 use reqwest::Url;
 
 /// Host and port of an address, without path and query, which may hold secrets.
@@ -24,7 +24,7 @@ const MAX_LOGGED: usize = 1_024;
 /// Whether the log may name this unreachable server again.
 pub fn is_due(place: &str) -> bool {
     static LOGGED: Mutex<BTreeMap<String, Instant>> = Mutex::new(BTreeMap::new());
-    let mut logged = LOGGED.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut logged = LOGGED.lock();
     logged.retain(|_, last| last.elapsed() < LOG_EVERY);
     let is_due = !logged.contains_key(place) && logged.len() < MAX_LOGGED;
     if is_due {

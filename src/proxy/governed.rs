@@ -1,10 +1,8 @@
 //! A governed call: decided before it is sent, settled when its result is back.
 
-use std::{
-    sync::{Arc, Mutex, PoisonError},
-    time::Instant,
-};
+use std::{sync::Arc, time::Instant};
 
+use parking_lot::Mutex;
 use serde_json::{Value, json, value::RawValue};
 use zeroize::Zeroizing;
 
@@ -288,12 +286,12 @@ impl AllowedCall {
 
     /// Redacts a progress or log notification, also secrets that are split over several.
     pub(super) fn told(&self, params: Box<RawValue>, kind: Told) -> Box<RawValue> {
-        let mut before = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut before = self.told.lock();
         self.known.told(params, kind, &mut before)
     }
 
     fn told_so_far(&self) -> Carry {
-        self.told.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.told.lock().clone()
     }
 
     /// Counts, logs and names the mid-call requests of this call.

@@ -1,11 +1,9 @@
 //! Amounts that no budget counts: arguments of tools without a cost label. Nothing is refused for it, since the meaning of an
 //! argument is a guess; it is reported where budgets are set, where tools are listed, and in the audit entry of the call.
 
-use std::{
-    collections::BTreeSet,
-    sync::{Mutex, PoisonError},
-};
+use std::collections::BTreeSet;
 
+use parking_lot::Mutex;
 use serde_json::Value;
 
 use super::{
@@ -78,7 +76,7 @@ pub(super) fn amount(tool: &PinnedTool, arguments: &str) -> Result<Option<(Strin
 /// Warns in the process log, once per tool, that its calls have uncounted amounts.
 pub(super) fn warn(tool: &PinnedTool, place: &str) {
     static WARNED: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
-    let mut warned = WARNED.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut warned = WARNED.lock();
     if warned.len() < MAX_WARNED && warned.insert(tool.qualified()) {
         tracing::warn!(
             tool = tool.qualified(),

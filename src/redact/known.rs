@@ -11,9 +11,10 @@ mod tests;
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
 };
 
+use parking_lot::Mutex;
 use serde_json::value::RawValue;
 
 use super::{Carry, Part, Redactor, Secret, Told, aside, nothing};
@@ -183,13 +184,9 @@ impl PartialEq for Known {
 impl Eq for Known {}
 
 impl Sent {
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Adds these.
     pub fn learn(&self, learnt: impl IntoIterator<Item = Learnt>) {
-        let mut state = self.state();
+        let mut state = self.0.lock();
         for one in learnt {
             let storer = one.stored_by.clone();
             if state.add(one) {
@@ -200,20 +197,20 @@ impl Sent {
 
     /// Whether the values of all these versions, which the store lists, are known.
     pub fn has_stored(&self, versions: &SecretVersions) -> bool {
-        let state = self.state();
+        let state = self.0.lock();
         state.stored.as_ref().is_some_and(|stored| Arc::ptr_eq(stored, versions) || stored == versions)
     }
 
     /// The versions among these that are not known.
     pub fn unknown(&self, versions: &SecretVersions) -> Vec<SecretVersion> {
-        let state = self.state();
+        let state = self.0.lock();
         let known: HashSet<&SecretVersion> = state.values.iter().flat_map(|value| &value.versions).collect();
         versions.iter().filter(|version| !known.contains(version)).cloned().collect()
     }
 
     /// Adds these, after which all versions that the store lists are known. Versions that it no longer lists are evicted in time.
     pub fn learn_stored(&self, learnt: impl IntoIterator<Item = Learnt>, versions: SecretVersions) {
-        let mut state = self.state();
+        let mut state = self.0.lock();
         for one in learnt {
             state.add(one);
         }
@@ -234,14 +231,14 @@ impl Sent {
     }
 
     fn is_empty(&self) -> bool {
-        self.state().values.is_empty()
+        self.0.lock().values.is_empty()
     }
 
     /// The automaton of a layer; `None` if it has no values. One thread builds it from the values at its start; other threads that
     /// need it wait for the result.
     fn part(&self, layer: &Layer) -> Result<Option<Arc<Part>>> {
         let building = {
-            let mut state = self.state();
+            let mut state = self.0.lock();
             if !state.values.iter().any(|value| layer.holds(value)) {
                 if let Some(built) = state.built.get_mut(layer) {
                     built.part = None;
@@ -254,9 +251,9 @@ impl Sent {
             }
             Arc::clone(&built.building)
         };
-        let _one = building.lock().unwrap_or_else(PoisonError::into_inner);
+        let _one = building.lock();
         let (wanted, secrets) = {
-            let mut state = self.state();
+            let mut state = self.0.lock();
             let built = state.built.entry(layer.clone()).or_default();
             if let Some(part) = built.right() {
                 return Ok(Some(part));
@@ -267,13 +264,13 @@ impl Sent {
         };
         // Only the agent itself sees the name that it chose.
         let part = Arc::new(Part::new(&secrets, matches!(layer, Layer::Operators | Layer::Agent(_)))?);
-        self.state().built.entry(layer.clone()).or_default().part = Some((wanted, Arc::clone(&part)));
+        self.0.lock().built.entry(layer.clone()).or_default().part = Some((wanted, Arc::clone(&part)));
         Ok(Some(part))
     }
 
     /// Whether everything for this audience is built.
     fn is_built(&self, audience: &Audience) -> bool {
-        let state = self.state();
+        let state = self.0.lock();
         audience.layers().iter().all(|layer| {
             state.built.get(layer).is_some_and(|built| built.right().is_some())
                 || !state.values.iter().any(|value| layer.holds(value))
@@ -384,7 +381,7 @@ pub struct KnownSecrets(Mutex<HashMap<(TenantId, UpstreamName), Arc<Sent>>>);
 impl KnownSecrets {
     /// Of this upstream.
     pub fn of(&self, tenant: &TenantId, upstream: &UpstreamName) -> Arc<Sent> {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.0.lock();
         let key = (tenant.clone(), upstream.clone());
         if let Some(known) = all.get(&key) {
             return Arc::clone(known);

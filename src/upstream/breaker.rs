@@ -1,10 +1,9 @@
 //! A circuit breaker: after failures in a row an upstream is left alone for a while, longer each time, and then tried by
 //! one call first.
 
-use std::{
-    sync::{Mutex, PoisonError},
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
 
 /// Failures in a row that are taken as they come.
 const TOLERATED: u32 = 3;
@@ -30,7 +29,7 @@ impl Breaker {
     /// Whether a call may be tried; else how long to wait. The one that is let through after a pause holds back the
     /// others until it is known how it ended.
     pub(super) fn admit(&self, now: Instant) -> Result<(), Duration> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock();
         match state.closed_until {
             Some(end) if now < end => Err(end - now),
             Some(_) => {
@@ -43,15 +42,15 @@ impl Breaker {
 
     /// Whether it has not succeeded since it failed too often.
     pub(super) fn is_open(&self) -> bool {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).closed_until.is_some()
+        self.state.lock().closed_until.is_some()
     }
 
     pub(super) fn succeeded(&self) {
-        *self.state.lock().unwrap_or_else(PoisonError::into_inner) = State::default();
+        *self.state.lock() = State::default();
     }
 
     pub(super) fn failed(&self, now: Instant) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock();
         state.failures = state.failures.saturating_add(1);
         if state.failures >= TOLERATED {
             state.closed_until = Some(now + self.pause(state.failures));

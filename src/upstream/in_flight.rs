@@ -9,10 +9,11 @@
 mod tests;
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicUsize},
+    sync::{Arc, atomic::AtomicUsize},
     time::Duration,
 };
 
+use parking_lot::Mutex;
 use serde_json::value::RawValue;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -57,7 +58,7 @@ struct Shared {
     open: Arc<AtomicUsize>,
     /// Whether the upstream does not take the answers to its requests.
     given_up: CancellationToken,
-    // A std mutex: held to look or to write, never across a wait.
+    // A mutex that blocks its thread: held to look or to write, never across a wait.
     state: Mutex<State>,
 }
 
@@ -121,7 +122,7 @@ pub(super) struct Asked {
 
 impl Drop for Asked {
     fn drop(&mut self) {
-        self.in_flight.state().questions.retain(|open| open.key != self.key);
+        self.in_flight.0.state.lock().questions.retain(|open| open.key != self.key);
     }
 }
 
@@ -164,7 +165,7 @@ impl Drop for Ticket {
             return in_flight.remove(id);
         }
         let is_call = {
-            let mut state = in_flight.state();
+            let mut state = in_flight.0.state.lock();
             let Some(request) = state.requests.iter_mut().find(|request| request.id == id) else { return };
             request.answer = None;
             request.call.as_mut().map(|call| call.listener = None).is_some()
@@ -183,17 +184,13 @@ impl Drop for Ticket {
 }
 
 impl InFlight {
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// A request begins that is sent to `input`; of a call, with what hears of it.
     pub(super) fn begin(
         &self,
         input: &mpsc::Sender<Zeroizing<String>>,
         call: Option<(Option<CallListener>, Arc<CallClock>)>,
     ) -> Result<(Ticket, oneshot::Receiver<Answer>), Failure> {
-        let mut state = self.state();
+        let mut state = self.0.state.lock();
         if let Some(failure) = &state.ended {
             return Err(Failure { unsent: true, ..failure.clone() });
         }
@@ -215,13 +212,13 @@ impl InFlight {
     }
 
     fn remove(&self, id: u64) {
-        self.state().requests.retain(|request| request.id != id);
+        self.0.state.lock().requests.retain(|request| request.id != id);
     }
 
     fn finish(&self, id: &str, answer: Answer) {
         // Some servers write a number that they were sent as text.
         let Ok(id) = id.trim_matches('"').parse::<u64>() else { return };
-        let mut state = self.state();
+        let mut state = self.0.state.lock();
         let request = state.requests.iter_mut().find(|request| request.id == id);
         let Some(sender) = request.and_then(|request| request.answer.take()) else { return };
         // Fails if it was given up just now.
@@ -242,14 +239,14 @@ impl InFlight {
     pub(super) fn failed(&self, id: &str, failure: Failure) {
         if let FailureKind::SessionOver = failure.kind {
             // Before the caller gets the failure: it then asks for a new connection.
-            self.state().ended.get_or_insert_with(|| failure.clone());
+            self.0.state.lock().ended.get_or_insert_with(|| failure.clone());
         }
         self.finish(id, Err(failure));
     }
 
     /// The connection has ended.
     pub(super) fn end(&self, failure: &Failure) {
-        let mut state = self.state();
+        let mut state = self.0.state.lock();
         state.ended = Some(failure.clone());
         for sender in state.requests.iter_mut().filter_map(|request| request.answer.take()) {
             // As above.
@@ -259,7 +256,7 @@ impl InFlight {
 
     /// Takes a message that is no answer, `length` bytes long; `stream` is the request in whose answer it stands, over HTTP.
     pub(super) fn heard(&self, message: &Message<'_>, length: usize, stream: Option<&str>) -> Taken {
-        let mut state = self.state();
+        let mut state = self.0.state.lock();
         let Some(method) = message.method.as_deref() else { return Taken::Passes };
         let mut calls = state.requests.iter().filter(|request| request.call.is_some()).peekable();
         if calls.peek().is_none() {
@@ -347,7 +344,7 @@ impl InFlight {
 
     /// Whether no request can be made any more.
     pub(super) fn has_ended(&self) -> bool {
-        self.0.given_up.is_cancelled() || self.state().ended.is_some()
+        self.0.given_up.is_cancelled() || self.0.state.lock().ended.is_some()
     }
 }
 

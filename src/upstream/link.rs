@@ -8,7 +8,7 @@ mod slot;
 mod tests;
 
 use std::{
-    sync::{Arc, OnceLock, PoisonError, atomic::AtomicBool},
+    sync::{Arc, OnceLock, atomic::AtomicBool},
     time::{Duration, Instant},
 };
 
@@ -47,7 +47,7 @@ pub struct Link {
     /// What clients want to hear.
     levels: Levels,
     /// What the newest connection has shown.
-    revisions: std::sync::Mutex<Option<Revisions>>,
+    revisions: parking_lot::Mutex<Option<Revisions>>,
     /// Whether any connection has said that the tools are other ones now.
     tools_changed: Arc<AtomicBool>,
     // Tokio's mutexes: they are held while the connection is made, so that only one is.
@@ -56,7 +56,7 @@ pub struct Link {
     /// client is asked as it is over that one.
     other: Mutex<Slot>,
     /// When a child last did not begin without a handshake.
-    refused_modern: std::sync::Mutex<Option<Instant>>,
+    refused_modern: parking_lot::Mutex<Option<Instant>>,
     /// Ends all waiting for a connection.
     stop: CancellationToken,
 }
@@ -131,11 +131,11 @@ impl Link {
             limits,
             gate: Arc::new(Gate::new(&limits, longest)),
             http: OnceLock::new(),
-            revisions: std::sync::Mutex::default(),
+            revisions: parking_lot::Mutex::default(),
             tools_changed: Arc::default(),
             state: Mutex::default(),
             other: Mutex::default(),
-            refused_modern: std::sync::Mutex::default(),
+            refused_modern: parking_lot::Mutex::default(),
             stop: CancellationToken::new(),
         }
     }
@@ -170,14 +170,14 @@ impl Link {
 
     /// Which revisions it knows; `None` if it cannot be reached.
     pub async fn revisions(&self) -> Option<Revisions> {
-        let known = *self.revisions.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = *self.revisions.lock();
         if known.is_some() {
             return known;
         }
         let _turn = self.gate.call().await.ok()?;
         let reached = self.connection(Wanted::Any).await;
         self.gate.judged(reached).ok()?;
-        *self.revisions.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.revisions.lock()
     }
 
     /// Tells an upstream that is connected what clients want to hear.
@@ -205,7 +205,7 @@ impl Link {
         let made = made.inspect_err(|failure| self.tell_of(failure, wanted))?;
         let found = slot.usable().ok_or_else(|| Failure::unsent(FailureKind::Unavailable, "the connection broke"))?;
         let Some(revisions) = made.filter(|_| wanted == Wanted::Any) else { return Ok(found) };
-        *self.revisions.lock().unwrap_or_else(PoisonError::into_inner) = Some(revisions);
+        *self.revisions.lock() = Some(revisions);
         // A child that is told to end would wait for the end of a subscription: it is asked instead, see `has_changed`.
         if found.is_modern() && matches!(self.target.place, Place::Http { .. }) {
             let follows = tokio::spawn(found.clone().follow_changes(Arc::clone(&self.tools_changed)));
@@ -240,7 +240,7 @@ impl Link {
     }
 
     fn known_revisions(&self) -> Option<Revisions> {
-        *self.revisions.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.revisions.lock()
     }
 
     /// How long an attempt to connect is waited for.

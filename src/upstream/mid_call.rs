@@ -2,12 +2,13 @@
 
 use std::{
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicUsize, Ordering},
     },
     time::Instant,
 };
 
+use parking_lot::Mutex;
 use serde_json::value::RawValue;
 use tokio::sync::{mpsc, oneshot};
 
@@ -121,13 +122,13 @@ impl CallClock {
     }
 
     fn end(&self) {
-        *self.answered.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        *self.answered.lock() = Some(Instant::now());
         self.asking.fetch_sub(1, Ordering::AcqRel);
     }
 
     /// The upstream has said how far it is: from here on it has all its time again.
     pub(super) fn moved(&self) {
-        *self.answered.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        *self.answered.lock() = Some(Instant::now());
     }
 
     /// Whether a client is being asked.
@@ -137,7 +138,7 @@ impl CallClock {
 
     /// Since when the upstream has had all it asked for, and has said nothing; `None` while it waits for an answer.
     pub(super) fn since(&self, begin: Instant) -> Option<Instant> {
-        let answered = *self.answered.lock().unwrap_or_else(PoisonError::into_inner);
+        let answered = *self.answered.lock();
         (!self.is_asking()).then(|| answered.unwrap_or(begin))
     }
 }

@@ -7,14 +7,11 @@ mod tests;
 
 pub use answer::whole;
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use parking_lot::Mutex;
 use reqwest::Url;
 use serde_json::value::RawValue;
 use tokio::{sync::mpsc, task::AbortHandle, time::timeout};
@@ -216,14 +213,12 @@ impl Session {
         self.end().await;
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Sends a request in a task on the caller's runtime: no wake-up crosses threads, since each worker thread has an HTTP
     /// client of its own. `false` during the handshake: the queue then keeps the request behind `notifications/initialized`.
     pub(super) fn send_request(self: &Arc<Self>, text: &str) -> bool {
-        let Some(message) = Message::read(text).ok().filter(|_| !self.state().is_handshaking) else { return false };
+        let Some(message) = Message::read(text).ok().filter(|_| !self.state.lock().is_handshaking) else {
+            return false;
+        };
         self.begin(&message, text)
     }
 
@@ -240,7 +235,7 @@ impl Session {
         let (session, known, cancelled) = (Arc::clone(self), id.clone(), CancellationToken::new());
         let is_cancelled = cancelled.clone();
         // Locked until it stands there: its task takes it out, and `end` aborts after the stop what stands there.
-        let mut state = self.state();
+        let mut state = self.state.lock();
         if self.stop.is_cancelled() {
             // The requests in flight fail with the session.
             return true;
@@ -248,7 +243,7 @@ impl Session {
         state.is_handshaking |= kind == Kind::Initialize;
         let request = tokio::spawn(async move {
             session.request(&known, headers, body, kind, &is_cancelled).await;
-            session.state().in_flight.remove(&known);
+            session.state.lock().in_flight.remove(&known);
         });
         state.in_flight.insert(id, (request.abort_handle(), cancelled));
         true
@@ -261,7 +256,8 @@ impl Session {
         }
         let (headers, body) = (self.headers(&message), Bytes::copy_from_slice(text.as_bytes()));
         if message.is("notifications/cancelled")
-            && let Some((request, cancelled)) = message.cancelled_id().and_then(|id| self.state().in_flight.remove(&id))
+            && let Some((request, cancelled)) =
+                message.cancelled_id().and_then(|id| self.state.lock().in_flight.remove(&id))
         {
             // From 2026-07-28 on the end of the stream cancels a request.
             if self.is_modern() {
@@ -286,12 +282,12 @@ impl Session {
             let listening = CancellationToken::new();
             tokio::spawn(Arc::clone(self).listen(listening.clone().drop_guard()));
             let _ = timeout(LISTENED_WITHIN, listening.cancelled()).await;
-            self.state().is_handshaking = false;
+            self.state.lock().is_handshaking = false;
         }
     }
 
     fn is_modern(&self) -> bool {
-        let state = self.state();
+        let state = self.state.lock();
         state.session.is_none() && state.version.is_none()
     }
 
@@ -307,7 +303,7 @@ impl Session {
             }
         };
         if !message.is_modern() {
-            if let Some(version) = &self.state().version {
+            if let Some(version) = &self.state.lock().version {
                 put(PROTOCOL_VERSION, version);
             }
             return headers;
@@ -319,7 +315,7 @@ impl Session {
             return headers;
         };
         put(NAME, &encoded(&name));
-        let definition = self.state().mirrors.get(&name).filter(|_| method == "tools/call").cloned();
+        let definition = self.state.lock().mirrors.get(&name).filter(|_| method == "tools/call").cloned();
         let arguments = message.param("arguments").map_or("{}", RawValue::get);
         for (name, value) in definition.into_iter().flat_map(|definition| mirrored(&definition, arguments)) {
             if let (Ok(name), Some(value)) = (name.parse(), value) {
@@ -336,7 +332,7 @@ impl Session {
             return;
         };
         let Ok(page) = serde_json::from_str::<ToolPage<'_>>(result.get()) else { return };
-        let mut state = self.state();
+        let mut state = self.state.lock();
         for tool in page.tools {
             let name = edit::member(Some(tool), "name").and_then(|name| serde_json::from_str(name.get()).ok());
             if let Some(name) = name.filter(|_| state.mirrors.len() < MAX_MIRRORED) {
@@ -356,7 +352,7 @@ impl Session {
         for (name, value) in &self.upstream.headers {
             headers.insert(name.clone(), value.clone());
         }
-        if let Some(session) = self.state().session.clone() {
+        if let Some(session) = self.state.lock().session.clone() {
             headers.insert(SESSION_ID, session);
         }
         self.upstream.send(method, headers, body, within).await
@@ -389,7 +385,7 @@ impl Session {
             Ok(answer) => {
                 let is_fault = answer.status().is_server_error();
                 let received = self.receive(answer, Some((id, cancelled)), kind == Kind::Initialize).await;
-                let gives_up = self.state().count(is_fault);
+                let gives_up = self.state.lock().count(is_fault);
                 if let Err(failure) = received {
                     self.sink.fail(id, failure).await;
                 }
@@ -409,7 +405,7 @@ impl Session {
     async fn is_over(&self, status: StatusCode) -> bool {
         let is_of_caller =
             matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS);
-        if self.state().session.is_none() || !status.is_client_error() || is_of_caller {
+        if self.state.lock().session.is_none() || !status.is_client_error() || is_of_caller {
             return false;
         }
         let Ok(message) = Message::read(PING) else { return false };
@@ -421,7 +417,7 @@ impl Session {
     /// Ends the requests in flight, and the session.
     async fn end(&self) {
         let (in_flight, has_session) = {
-            let mut state = self.state();
+            let mut state = self.state.lock();
             (std::mem::take(&mut state.in_flight), state.session.is_some())
         };
         for (request, _) in in_flight.into_values() {

@@ -6,9 +6,10 @@ use std::{
     fs::{self, File, OpenOptions},
     io::{self, Write},
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
 };
 
+use parking_lot::Mutex;
 use tokio::{
     io::{AsyncRead, AsyncReadExt},
     sync::mpsc,
@@ -42,7 +43,7 @@ pub struct LastWords(Arc<Mutex<VecDeque<u8>>>);
 
 impl LastWords {
     fn push(&self, bytes: &[u8]) {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.0.lock();
         kept.extend(&bytes[bytes.len().saturating_sub(MAX_LAST_WORDS)..]);
         let surplus = kept.len().saturating_sub(MAX_LAST_WORDS);
         kept.drain(..surplus);
@@ -50,7 +51,7 @@ impl LastWords {
 
     /// On one line; without the line of which only the end is kept.
     pub fn text(&self) -> String {
-        let kept: Vec<u8> = self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().copied().collect();
+        let kept: Vec<u8> = self.0.lock().iter().copied().collect();
         let begins = kept.len() == MAX_LAST_WORDS;
         let text = String::from_utf8_lossy(&kept);
         let whole = text.split_once('\n').filter(|(_, rest)| begins && !rest.trim().is_empty());

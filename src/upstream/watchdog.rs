@@ -8,9 +8,9 @@ use std::{
     collections::BTreeSet,
     io::{self, BufRead, Write},
     process::{Child, Command, Stdio},
-    sync::{Mutex, MutexGuard, PoisonError},
 };
 
+use parking_lot::Mutex;
 use rustix::process::{Pid, Signal, kill_process_group};
 
 /// The argument that makes the server's program a watchdog.
@@ -29,18 +29,14 @@ struct Watchdog {
 
 static WATCHDOG: Mutex<Option<Watchdog>> = Mutex::new(None);
 
-fn watchdog() -> MutexGuard<'static, Option<Watchdog>> {
-    WATCHDOG.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 /// For programs that know [`COMMAND`]: from now on children are watched.
 pub fn enable() {
-    watchdog().get_or_insert_default().enabled = true;
+    WATCHDOG.lock().get_or_insert_default().enabled = true;
 }
 
 /// A group that has to end with this process.
 pub(super) fn watch(group: u32) {
-    if let Some(watchdog) = &mut *watchdog() {
+    if let Some(watchdog) = &mut *WATCHDOG.lock() {
         watchdog.groups.insert(group);
         watchdog.tell(&format!("+{group}\n"));
     }
@@ -48,7 +44,7 @@ pub(super) fn watch(group: u32) {
 
 /// A group that has ended. Its number may soon be another group's.
 pub(super) fn forget(group: u32) {
-    if let Some(watchdog) = &mut *watchdog() {
+    if let Some(watchdog) = &mut *WATCHDOG.lock() {
         watchdog.groups.remove(&group);
         if watchdog.running.is_some() {
             watchdog.tell(&format!("-{group}\n"));

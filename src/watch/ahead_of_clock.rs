@@ -1,10 +1,9 @@
 //! A log whose last entry is of the future, since a clock once was: its times never go back, so new entries bear that of the
 //! last one until the clock has passed it. That is said, since nothing else shows it.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Mutex, PoisonError},
-};
+use std::collections::BTreeMap;
+
+use parking_lot::Mutex;
 
 use crate::model::{TenantId, UnixMicros};
 
@@ -22,7 +21,7 @@ pub(super) fn tell(tenant: &TenantId, at: UnixMicros, now: UnixMicros) {
     if ahead <= MAX_SECONDS {
         return;
     }
-    let mut told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut told = TOLD.lock();
     let is_due = told.get(tenant).is_none_or(|last| now.seconds_since(*last) >= TELL_EVERY || now < *last);
     if is_due && (told.len() < MAX_TOLD || told.contains_key(tenant)) {
         told.insert(tenant.clone(), now);

@@ -3,10 +3,11 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     time::Duration,
 };
 
+use parking_lot::Mutex;
 use reqwest::Client;
 use tokio::{sync::Semaphore, task::JoinSet, time::Instant};
 use tokio_util::sync::CancellationToken;
@@ -125,14 +126,14 @@ struct InFlight {
 impl InFlight {
     fn begin(deliverer: &Arc<Deliverer>, tenant: &TenantId, id: i64) -> Option<Self> {
         let key = (tenant.clone(), id);
-        let mut in_flight = deliverer.in_flight.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut in_flight = deliverer.in_flight.lock();
         in_flight.insert(key.clone()).then(|| Self { deliverer: Arc::clone(deliverer), key })
     }
 }
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.deliverer.in_flight.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.key);
+        self.deliverer.in_flight.lock().remove(&self.key);
         // The webhook may be due again already.
         self.deliverer.services.webhook_bell.notify_one();
     }
@@ -180,7 +181,7 @@ impl Deliverer {
     /// Warns in the server's log of a dead receiver, once and then hourly.
     fn tell_of_dead(&self, tenant: &TenantId, id: i64, how: &str) {
         let Ok(Some(webhook)) = self.store.read(|tx| Ok(tx.webhook(tenant, id)?)) else { return };
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut told = self.told.lock();
         let key = (tenant.clone(), id);
         if webhook.failures < attempts::DEAD_AFTER {
             if told.remove(&key).is_some() {
@@ -201,7 +202,7 @@ impl Deliverer {
     }
 
     fn client(&self) -> Result<Client> {
-        let mut client = self.client.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut client = self.client.lock();
         if client.is_none() {
             let settings = &self.services.settings;
             *client = Some(settings.outbound.client(settings.webhooks.attempt_timeout)?);

@@ -4,10 +4,12 @@ use std::{
     fs::{self, File},
     io::{self, Read, Write},
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     thread,
     time::Duration,
 };
+
+use parking_lot::Mutex;
 
 use super::interruption::OnInterrupt;
 pub use crate::files::{beside, folder, free_bytes, make_folder, new_file, read_bounded, sync_folder, write_new};
@@ -38,7 +40,7 @@ impl Unfinished {
     pub fn folder(path: &Path) -> io::Result<Self> {
         let made = Arc::new(Mutex::new(None));
         let watched = Arc::clone(&made);
-        let mut being_made = made.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut being_made = made.lock();
         let interrupted = OnInterrupt::run(move || remove(&watched));
         make_folder(path, false)?;
         *being_made = Some(path.to_owned());
@@ -48,7 +50,7 @@ impl Unfinished {
 
     /// It is finished, and stays.
     pub fn keep(self) {
-        self.path.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.path.lock().take();
     }
 }
 
@@ -65,7 +67,7 @@ const REMOVALS: u32 = 100;
 
 fn remove(path: &Mutex<Option<PathBuf>>) {
     // The lock is held while the file is removed: the writing thread cannot finish it meanwhile.
-    let mut path = path.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut path = path.lock();
     let Some(path) = path.take() else { return };
     // It may not have been made yet.
     if path.is_dir() {

@@ -3,13 +3,15 @@
 use std::{
     mem, process,
     sync::{
-        Mutex, MutexGuard, Once, PoisonError,
+        Once,
         atomic::{AtomicU64, AtomicUsize, Ordering},
         mpsc::{self, Receiver, Sender},
     },
     thread,
     time::Duration,
 };
+
+use parking_lot::Mutex;
 
 use super::local;
 
@@ -23,10 +25,6 @@ type Action = Box<dyn FnOnce() + Send>;
 /// The clean-up actions, oldest first. A static, since signals concern the whole process.
 static ACTIONS: Mutex<Vec<(u64, Action)>> = Mutex::new(Vec::new());
 
-fn actions() -> MutexGuard<'static, Vec<(u64, Action)>> {
-    ACTIONS.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 /// A clean-up action: it runs if the process is interrupted before this is dropped.
 pub struct OnInterrupt(u64);
 
@@ -36,7 +34,7 @@ impl OnInterrupt {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         static WATCH: Once = Once::new();
         let id = NEXT.fetch_add(1, Ordering::Relaxed);
-        actions().push((id, Box::new(action)));
+        ACTIONS.lock().push((id, Box::new(action)));
         WATCH.call_once(watch);
         Self(id)
     }
@@ -44,7 +42,7 @@ impl OnInterrupt {
 
 impl Drop for OnInterrupt {
     fn drop(&mut self) {
-        let mut actions = actions();
+        let mut actions = ACTIONS.lock();
         let place = actions.iter().position(|(id, _)| *id == self.0);
         let action = place.map(|place| actions.remove(place));
         // Dropped when the lock is released: an action may hold what is dropped with it.
@@ -104,7 +102,7 @@ fn watch() {
     thread::spawn(move || {
         let Ok(runtime) = local::runtime() else { return };
         if runtime.block_on(asked_to_stop(ready)) {
-            let actions = mem::take(&mut *actions());
+            let actions = mem::take(&mut *ACTIONS.lock());
             for (_, action) in actions.into_iter().rev() {
                 action();
             }

@@ -4,7 +4,7 @@
 
 use std::{
     pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -14,6 +14,7 @@ use bytes::Bytes;
 use http::{HeaderMap, header};
 use http_body::{Frame, SizeHint};
 use http_body_util::BodyExt;
+use parking_lot::Mutex;
 
 use super::input;
 
@@ -47,7 +48,7 @@ impl UnreadBody {
 
     /// Reads and drops the rest, within bounds.
     pub async fn read(self) {
-        let left = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let left = self.0.lock().take();
         let Some(mut body) = left else { return };
         let read = async {
             let mut bytes = 0;
@@ -94,6 +95,6 @@ impl http_body::Body for Tracked {
 impl Drop for Tracked {
     fn drop(&mut self) {
         let left = self.body.take().filter(|body| !http_body::Body::is_end_stream(body));
-        *self.rest.0.lock().unwrap_or_else(PoisonError::into_inner) = left;
+        *self.rest.0.lock() = left;
     }
 }

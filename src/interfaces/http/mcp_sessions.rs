@@ -1,12 +1,10 @@
 //! The owners of MCP sessions. A session answers only the key that began it: another key that got hold of its id
 //! could otherwise end it, or listen to its stream. Neither a key nor a tenant can take up all of the sessions there are room for.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::{collections::HashMap, sync::Arc};
 
 use http::{HeaderMap, HeaderValue};
+use parking_lot::Mutex;
 use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
 
 pub use crate::interfaces::owner::{Owner, owner};
@@ -28,7 +26,7 @@ const MAX_SESSIONS_OF_KEY: usize = 1_024;
 pub struct McpSessions {
     /// rmcp's sessions: one that is not among them has ended.
     pub live: Arc<LocalSessionManager>,
-    // A std mutex: it is held for a look-up or a sweep, never across an await.
+    // A mutex that blocks its thread: it is held for a look-up or a sweep, never across an await.
     owners: Mutex<HashMap<String, (Owner, TenantId)>>,
     // A tokio mutex: held while a session begins, so that many that begin at once do not pass the bounds together.
     beginning: tokio::sync::Mutex<()>,
@@ -38,7 +36,7 @@ impl McpSessions {
     /// Whether the session that these headers name, if any, is this caller's.
     pub fn admit(&self, headers: &HeaderMap, credential: &Credential) -> bool {
         let Some(id) = headers.get(SESSION_ID) else { return true };
-        let owners = self.owners.lock().unwrap_or_else(PoisonError::into_inner);
+        let owners = self.owners.lock();
         id.to_str().is_ok_and(|id| owners.get(id).is_some_and(|(known, _)| *known == owner(credential)))
     }
 
@@ -53,7 +51,7 @@ impl McpSessions {
         let owner = owner(credential);
         let (all, of_tenant, own) = {
             let live = self.live.sessions.read().await;
-            let mut owners = self.owners.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut owners = self.owners.lock();
             owners.retain(|id, _| live.contains_key(id.as_str()));
             let of_tenant = owners.values().filter(|(_, other)| *other == tenant).count();
             (live.len(), of_tenant, owners.values().filter(|(other, _)| *other == owner).count())
@@ -72,7 +70,7 @@ impl McpSessions {
         }
         let response = begin.await;
         if let Some(id) = response.headers().get(SESSION_ID).map(HeaderValue::to_str).and_then(Result::ok) {
-            self.owners.lock().unwrap_or_else(PoisonError::into_inner).insert(id.to_owned(), (owner, tenant));
+            self.owners.lock().insert(id.to_owned(), (owner, tenant));
         }
         Ok(response)
     }

@@ -5,12 +5,13 @@
 use std::{
     collections::{BTreeMap, HashMap},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
 
+use parking_lot::Mutex;
 use rmcp::model::InputResponses;
 use serde_json::value::RawValue;
 use tokio::{
@@ -46,7 +47,7 @@ const TOO_MANY: &str = "too much waits for clients' answers already";
 pub struct PausedCalls(Arc<Room>);
 
 struct Room {
-    // A std mutex: held to look or to write, never across a wait.
+    // A mutex that blocks its thread: held to look or to write, never across a wait.
     waiting: Mutex<HashMap<String, PausedCall>>,
     /// A permit for each byte that may wait.
     kept: Arc<Semaphore>,
@@ -110,10 +111,6 @@ fn reserved(kept: &Arc<Semaphore>, bytes: usize) -> Option<OwnedSemaphorePermit>
 }
 
 impl PausedCalls {
-    fn waiting(&self) -> MutexGuard<'_, HashMap<String, PausedCall>> {
-        self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Begins a call in its own task: a call that has left is settled, even if the client disconnects. `cancelled`
     /// ends it.
     pub fn run(
@@ -171,7 +168,7 @@ impl PausedCalls {
             refuse("the client cannot be asked", questions);
             return Err(call);
         };
-        let mut waiting = self.waiting();
+        let mut waiting = self.0.waiting.lock();
         let of_caller = waiting.values().filter(|other| other.key.owner == key.owner).count();
         if waiting.len() >= MAX_WAITING || of_caller >= MAX_OF_CALLER {
             drop(waiting);
@@ -219,7 +216,7 @@ impl PausedCalls {
             }
         }
         tracing::debug!("a client did not come back to its call");
-        let left = self.waiting().remove(&state);
+        let left = self.0.waiting.lock().remove(&state);
         // First, so that nothing is asked any more when the questions end.
         drop(call);
         drop(left);
@@ -233,7 +230,7 @@ impl PausedCalls {
 
     /// The call that a client comes back to; `None` if there is none of this name for it. Another caller's attempt does not end it.
     pub fn find(&self, state: &str, key: CallKey) -> Option<ResumedCall> {
-        let mut waiting = self.waiting();
+        let mut waiting = self.0.waiting.lock();
         waiting.get(state).filter(|found| found.key == key)?;
         waiting.remove(state).map(ResumedCall)
     }

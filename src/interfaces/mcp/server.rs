@@ -3,8 +3,9 @@
 
 mod changes;
 
-use std::sync::{Arc, Mutex, PoisonError, atomic::AtomicBool};
+use std::sync::{Arc, atomic::AtomicBool};
 
+use parking_lot::Mutex;
 use rmcp::{
     ErrorData, RoleServer, ServerHandler,
     model::{
@@ -256,7 +257,7 @@ impl ServerHandler for HaldirMcp {
         {
             // A caller that may call no upstream gets no log messages of any.
             let wanted = haldir.want_logs(&self.credential(&context), logging::known(params.level)).ok();
-            *self.wanted_logs.lock().unwrap_or_else(PoisonError::into_inner) = wanted;
+            *self.wanted_logs.lock() = wanted;
         }
         Ok(())
     }

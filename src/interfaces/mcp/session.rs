@@ -5,9 +5,10 @@
 use std::{
     borrow::Cow,
     collections::{BTreeMap, HashMap},
-    sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, LazyLock},
 };
 
+use parking_lot::Mutex;
 use rmcp::{RoleServer, service::RequestContext};
 use serde::Deserialize;
 use serde_json::{Value, json, value::RawValue};
@@ -32,7 +33,7 @@ const MAX_CALLERS: usize = 4_096;
 /// The sessions that callers without a lasting connection made last, by their key.
 #[derive(Clone, Default)]
 pub struct Standing {
-    // A std mutex: held to look or to write, never across a wait.
+    // A mutex that blocks its thread: held to look or to write, never across a wait.
     made: Arc<Mutex<Made>>,
 }
 
@@ -43,20 +44,16 @@ struct Made {
 }
 
 impl Standing {
-    fn made(&self) -> MutexGuard<'_, Made> {
-        self.made.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// The session that this caller made last.
     pub fn of(&self, credential: &Credential) -> Option<String> {
-        self.made().sessions.get(&owner(credential)).map(|(session, _)| session.clone())
+        self.made.lock().sessions.get(&owner(credential)).map(|(session, _)| session.clone())
     }
 
     /// Notes what came of a tool: a session that was made, or one that has ended.
     pub fn note(&self, credential: &Credential, operation: &Operation, outcome: &Outcome) {
         match change(operation, outcome) {
             Some(Change::Made(session)) => {
-                let mut made = self.made();
+                let mut made = self.made.lock();
                 made.count += 1;
                 let count = made.count;
                 made.sessions.insert(owner(credential), (session, count));
@@ -67,7 +64,7 @@ impl Standing {
                 }
             }
             Some(Change::Ended(session)) => {
-                self.made().sessions.retain(|_, (known, _)| *known != session);
+                self.made.lock().sessions.retain(|_, (known, _)| *known != session);
             }
             None => {}
         }
@@ -98,7 +95,7 @@ fn change(operation: &Operation, outcome: &Outcome) -> Option<Change> {
 /// The session of the calls of one connection that name none.
 #[derive(Default)]
 pub struct Session {
-    // A std mutex: held to look or to write, never across a wait.
+    // A mutex that blocks its thread: held to look or to write, never across a wait.
     made: Mutex<Option<String>>,
     bound: Option<Arc<BoundSession>>,
     standing: Option<Standing>,
@@ -120,7 +117,7 @@ impl Session {
         if let Some(standing) = &self.standing {
             standing.note(credential, operation, outcome);
         }
-        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut made = self.made.lock();
         match change(operation, outcome) {
             Some(Change::Made(session)) => *made = Some(session),
             Some(Change::Ended(session)) if made.as_ref() == Some(&session) => *made = None,
@@ -138,7 +135,7 @@ impl Session {
 
     /// The session that this client made last, if it has made one.
     pub fn made_by(&self, credential: &Credential) -> Option<String> {
-        let made = self.made.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let made = self.made.lock().clone();
         made.or_else(|| self.standing.as_ref()?.of(credential))
     }
 

@@ -22,7 +22,7 @@ fn what_one_stored_makes_no_way_for_what_another_did() {
     let versions: SecretVersions = vec![stored.version.clone()].into();
     sent.learn_stored([stored], versions);
     sent.learn((4..2_000).map(|number| learnt(number, &format!("flood-of-{number}-a"), "a")));
-    assert_eq!(sent.state().values.len(), 3 + MAX_UNNAMED_OF_AGENT);
+    assert_eq!(sent.0.lock().values.len(), 3 + MAX_UNNAMED_OF_AGENT);
     let text = "operators-value Others.t0ken.0123 agents-own-value flood-of-4-a";
     let to_agent = Known::new(Arc::clone(&sent), Audience::Agent("a".to_owned()));
     assert_eq!(to_agent.text(text), "[redacted: key] [redacted] [redacted: key] flood-of-4-a");

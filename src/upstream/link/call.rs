@@ -1,7 +1,7 @@
 //! One call of a tool, and the time that it may take.
 
 use std::{
-    sync::{Arc, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -54,7 +54,7 @@ impl Link {
                     Ok(modern) => Ok(modern),
                     Err(failure) => {
                         if !matches!(failure.kind, FailureKind::Starting) {
-                            *self.refused_modern.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+                            *self.refused_modern.lock() = Some(Instant::now());
                         }
                         Ok(begun)
                     }
@@ -67,7 +67,7 @@ impl Link {
     /// Whether a child that has begun with a handshake may know 2026-07-28 too: a server that does knows the newest
     /// revision with one as well.
     fn may_begin_modern(&self, begun: &Connection) -> bool {
-        let refused = *self.refused_modern.lock().unwrap_or_else(PoisonError::into_inner);
+        let refused = *self.refused_modern.lock();
         refused.is_none_or(|at| at.elapsed() > NOT_MODERN_FOR) && begun.is_newest_with_handshake()
     }
 

@@ -97,7 +97,7 @@ impl Session {
     ) -> Result<(), Failure> {
         let id = asked.map(|(id, _)| id);
         if begins && let Some(session) = answer.headers().get(SESSION_ID) {
-            self.state().session = Some(session.clone());
+            self.state.lock().session = Some(session.clone());
         }
         if !is_event_stream(&answer) {
             return self.receive_body(answer, id, begins).await;
@@ -221,7 +221,7 @@ impl Session {
         let mut headers = HeaderMap::new();
         headers.insert(header::ACCEPT, HeaderValue::from_static(EVENT_STREAM));
         headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        if let Some(version) = self.state().version.as_deref().and_then(|text| HeaderValue::from_str(text).ok()) {
+        if let Some(version) = self.state.lock().version.as_deref().and_then(|text| HeaderValue::from_str(text).ok()) {
             headers.insert(PROTOCOL_VERSION, version);
         }
         headers
@@ -242,7 +242,7 @@ impl Session {
         let answers = message.answers();
         // Servers answer a request that they could not read under `null`, or under an id of their own.
         let is_error = message.method.is_none() && message.error.is_some();
-        let of_other = |answered: &str| self.state().in_flight.contains_key(answered);
+        let of_other = |answered: &str| self.state.lock().in_flight.contains_key(answered);
         if let Some(id) = id.filter(|id| is_error && answers != Some(id) && !answers.is_some_and(of_other)) {
             let message = message.with_id(id);
             self.sink.pass(&message, &message.text(), Some(id)).await;
@@ -252,7 +252,7 @@ impl Session {
         let is_answer = id.zip(answers).is_some_and(|(id, answers)| id.trim_matches('"') == answers.trim_matches('"'));
         if is_answer && begins {
             let version = edit::member(message.result, "protocolVersion");
-            self.state().version = version.and_then(|version| serde_json::from_str(version.get()).ok());
+            self.state.lock().version = version.and_then(|version| serde_json::from_str(version.get()).ok());
         }
         self.learn_mirrors(&message);
         self.sink.pass(&message, &text, id).await;

@@ -4,7 +4,7 @@
 use std::{
     io::{self, Stdout, Write},
     panic,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     time::Duration,
 };
 
@@ -18,6 +18,7 @@ use crossterm::{
         disable_raw_mode, enable_raw_mode,
     },
 };
+use parking_lot::Mutex;
 
 use super::{super::interruption::OnInterrupt, Size};
 use crate::error::{Code, Error, Result};
@@ -40,32 +41,23 @@ impl<W: Write> RawTerminal<W> {
         // Without line wrap, a row that a terminal draws wider than we count it stays a row.
         queue!(output, EnterAlternateScreen, Hide, DisableLineWrap, Clear(ClearType::All))?;
         output.flush()?;
-        *self.output() = Some(output);
+        *self.0.lock() = Some(output);
         Ok(())
-    }
-
-    fn output(&self) -> MutexGuard<'_, Option<W>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Writes to it, unless it was given back.
     fn write(&self, write: impl FnOnce(&mut W) -> io::Result<()>) -> io::Result<()> {
-        self.output().as_mut().map_or(Ok(()), write)
+        self.0.lock().as_mut().map_or(Ok(()), write)
     }
 
     /// Gives it back as it was.
     fn restore(&self) {
-        release(self.output().take());
+        release(self.0.lock().take());
     }
 
     /// The same in a panic. If this thread holds the lock, the terminal is restored as the stack unwinds.
     fn restore_in_panic(&self) {
-        let output = match self.0.try_lock() {
-            Ok(mut output) => output.take(),
-            Err(std::sync::TryLockError::Poisoned(output)) => output.into_inner().take(),
-            Err(std::sync::TryLockError::WouldBlock) => None,
-        };
-        release(output);
+        release(self.0.try_lock().and_then(|mut output| output.take()));
     }
 }
 
@@ -133,7 +125,7 @@ impl<W: Write + Send + 'static> FullScreen<W> {
 
     /// Shows these rows, which are within the size.
     pub fn draw(&self, rows: &[String], size: Size, is_new: bool) -> io::Result<()> {
-        let mut shown = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut shown = self.rows.lock();
         self.taken.write(|output| {
             if is_new {
                 shown.clear();
@@ -233,7 +225,7 @@ mod tests {
 
     impl Write for Sent {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().extend_from_slice(bytes);
+            self.0.lock().extend_from_slice(bytes);
             Ok(bytes.len())
         }
 
@@ -244,7 +236,7 @@ mod tests {
 
     impl Sent {
         fn text(&self) -> String {
-            String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+            String::from_utf8(self.0.lock().clone()).unwrap()
         }
     }
 
@@ -264,7 +256,7 @@ mod tests {
         let failed = catch_unwind(AssertUnwindSafe(|| {
             let full = FullScreen::take(sent.clone()).unwrap();
             // Without the hook: the stack unwinds, and a draw may hold the terminal meanwhile.
-            let output = full.taken.output();
+            let output = full.taken.0.lock();
             full.taken.restore_in_panic();
             assert!(!sent.text().contains(GIVEN_BACK));
             drop(output);

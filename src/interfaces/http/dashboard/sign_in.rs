@@ -2,11 +2,9 @@
 //! cookie's digest. It keeps the digest of the API key, not the key, and looks it up with each request, so that a browser is
 //! signed out when its key is revoked.
 
-use std::{
-    collections::HashMap,
-    sync::{Mutex, MutexGuard, PoisonError},
-};
+use std::collections::HashMap;
 
+use parking_lot::Mutex;
 use zeroize::Zeroizing;
 
 use super::view::Tone;
@@ -48,7 +46,7 @@ impl Default for Lifetimes {
 #[derive(Default)]
 pub struct SignedIn {
     lifetimes: Lifetimes,
-    // A std mutex: it is held for a look-up, never across a wait.
+    // A mutex that blocks its thread: it is held for a look-up, never across a wait.
     inner: Mutex<Inner>,
 }
 
@@ -107,7 +105,7 @@ impl SignedIn {
         let cookie = Zeroizing::new(crypto::token::<32>("").map_err(Error::internal)?);
         let form_token = crypto::token::<24>("").map_err(Error::internal)?;
         let browser = Browser { credential, form_token, notice: None, signed_in_at: now, used_at: now };
-        let mut inner = self.lock();
+        let mut inner = self.inner.lock();
         inner.browsers.retain(|_, browser| browser.is_live(self.lifetimes, now));
         make_room(&mut inner.browsers, MAX_SIGNED_IN, |browser| browser.used_at);
         inner.browsers.insert(digest(&cookie), browser);
@@ -116,7 +114,7 @@ impl SignedIn {
 
     /// The browser with this cookie. A request of a person keeps it signed in; one of the page itself does not.
     pub fn find(&self, cookie: &str, by_person: bool, now: UnixMicros) -> Option<Browser> {
-        let (mut inner, digest) = (self.lock(), digest(cookie));
+        let (mut inner, digest) = (self.inner.lock(), digest(cookie));
         let browser = inner.browsers.get_mut(&digest)?;
         if !browser.is_live(self.lifetimes, now) {
             inner.browsers.remove(&digest);
@@ -133,19 +131,19 @@ impl SignedIn {
 
     /// Keeps a sentence for the next page of this browser.
     pub fn leave_notice(&self, cookie: &str, notice: Notice) {
-        if let Some(browser) = self.lock().browsers.get_mut(&digest(cookie)) {
+        if let Some(browser) = self.inner.lock().browsers.get_mut(&digest(cookie)) {
             browser.notice = Some(notice);
         }
     }
 
     /// The sentence that was kept for this page, once.
     pub fn take_notice(&self, cookie: &str) -> Option<Notice> {
-        self.lock().browsers.get_mut(&digest(cookie))?.notice.take()
+        self.inner.lock().browsers.get_mut(&digest(cookie))?.notice.take()
     }
 
     /// Keeps a response with a secret for the next page of this browser, for a minute.
     pub fn leave_once(&self, cookie: &str, operation: &'static Operation, answer: Zeroizing<String>, now: UnixMicros) {
-        let (mut inner, digest) = (self.lock(), digest(cookie));
+        let (mut inner, digest) = (self.inner.lock(), digest(cookie));
         if inner.browsers.contains_key(&digest) {
             inner.once.insert(digest, OneTimeSecret { operation, answer, left_at: now });
         }
@@ -153,12 +151,12 @@ impl SignedIn {
 
     /// The response that was kept for this page, once.
     pub fn take_once(&self, cookie: &str, now: UnixMicros) -> Option<OneTimeSecret> {
-        self.lock().once.remove(&digest(cookie)).filter(|once| once.is_fresh(now))
+        self.inner.lock().once.remove(&digest(cookie)).filter(|once| once.is_fresh(now))
     }
 
     /// Signs a browser out.
     pub fn remove(&self, cookie: &str) {
-        let (mut inner, digest) = (self.lock(), digest(cookie));
+        let (mut inner, digest) = (self.inner.lock(), digest(cookie));
         inner.browsers.remove(&digest);
         inner.once.remove(&digest);
     }
@@ -166,7 +164,7 @@ impl SignedIn {
     /// The token of a one-time link, which signs one browser in within two minutes.
     pub fn link(&self, credential: Credential, now: UnixMicros) -> Result<Zeroizing<String>> {
         let token = Zeroizing::new(crypto::token::<32>("").map_err(Error::internal)?);
-        let mut inner = self.lock();
+        let mut inner = self.inner.lock();
         make_room(&mut inner.links, MAX_LINKS, |(_, made_at)| *made_at);
         inner.links.insert(digest(&token), (credential, now));
         Ok(token)
@@ -174,12 +172,8 @@ impl SignedIn {
 
     /// The credential of a one-time link, which is used up.
     pub fn open_link(&self, token: &str, now: UnixMicros) -> Option<Credential> {
-        let (credential, made_at) = self.lock().links.remove(&digest(token))?;
+        let (credential, made_at) = self.inner.lock().links.remove(&digest(token))?;
         (now.seconds_since(made_at) < LINK_SECONDS).then_some(credential)
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -261,10 +255,10 @@ mod tests {
         leave();
         // A request of any browser clears away what was not fetched.
         signed_in.find(&other, true, at(ONCE_SECONDS)).unwrap();
-        assert!(signed_in.lock().once.is_empty());
+        assert!(signed_in.inner.lock().once.is_empty());
         leave();
         signed_in.remove(&mine);
-        assert!(signed_in.lock().once.is_empty());
+        assert!(signed_in.inner.lock().once.is_empty());
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! Compiled policy sets, by the digest of their text: an entry cannot be out of date, whichever process changes the policies.
 //! Nothing is allocated before the first.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
 
 use super::compile::{Compiled, compile};
 use crate::{crypto, error::Result};
@@ -21,7 +23,7 @@ pub fn compiled(text: &str) -> Result<Arc<Compiled>> {
     // Without the lock: it takes milliseconds.
     let (compiled, _) = compile(text)?;
     let compiled = Arc::new(compiled);
-    let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut kept = KEPT.lock();
     if kept.len() >= MAX_KEPT {
         kept.remove(0);
     }
@@ -30,7 +32,7 @@ pub fn compiled(text: &str) -> Result<Arc<Compiled>> {
 }
 
 fn look_up(digest: &[u8; 32]) -> Option<Arc<Compiled>> {
-    let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut kept = KEPT.lock();
     let place = kept.iter().position(|(known, _)| known == digest)?;
     kept[place..].rotate_left(1);
     kept.last().map(|(_, compiled)| Arc::clone(compiled))
