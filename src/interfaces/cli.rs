@@ -15,7 +15,7 @@ mod doctor;
 mod editor;
 mod erase;
 mod files;
-mod help;
+pub mod help;
 mod init;
 mod interruption;
 mod keys;
@@ -71,7 +71,7 @@ pub const HELP_WIDTH: usize = 80;
 /// Commands work on the local store, as its operator: no server is needed. With --url, or after haldir login, they go to
 /// a server.
 #[derive(Parser)]
-#[command(name = "haldir", version, max_term_width = HELP_WIDTH, after_help = EXAMPLES)]
+#[command(name = "haldir", version, max_term_width = HELP_WIDTH)]
 struct Cli {
     #[command(flatten, next_help_heading = "Options of every command")]
     global: GlobalOptions,
@@ -80,24 +80,6 @@ struct Cli {
     #[command(subcommand)]
     command: Command,
 }
-
-const EXAMPLES: &str = "\
-Examples:
-  haldir overview
-  haldir log --refused --since 1h
-  haldir spend --by day --agent research-bot --since 7d
-  haldir approvals list
-  haldir stop research-bot
-  KEY=$(haldir keys create --name ci --role agent --max-spend 20)
-  haldir login https://haldir.example.com
-  haldir --url https://haldir.example.com call get-audit-trail --limit 10
-
-Exit codes: 0 done, 1 refused or failed, 2 wrong arguments or settings, 3 a bundle
-whose key is not known (haldir audit verify), 130 ended by Ctrl-C. Times are UTC.
-NO_COLOR switches colours off. Tables have the width of the terminal; where
-they are written elsewhere, each row is one line, unless COLUMNS is set.
-Further environment: HALDIR_ENCRYPTION_KEY (instead of the key file), HALDIR_LOG
-(such as debug).";
 
 #[derive(Args)]
 struct GlobalOptions {
@@ -138,122 +120,95 @@ struct ServerOptions {
 #[derive(Subcommand)]
 enum Command {
     /// Store a server and its key, so that commands go there.
-    #[command(after_help = login::LOGIN_HELP)]
     Login(login::LoginOptions),
     /// Forget a server and its key.
-    #[command(after_help = login::LOGOUT_HELP)]
     Logout(login::LogoutOptions),
     /// Say where commands go, and as whom; or list the profiles.
-    #[command(after_help = login::WHOAMI_HELP)]
     Whoami(login::WhoamiOptions),
     /// Make, list and revoke API keys.
-    #[command(subcommand, after_help = "Example:\n  haldir keys list")]
+    #[command(subcommand)]
     Keys(keys::KeysCommand),
     /// Decide what agents ask approval for: list, show, approve, deny.
-    #[command(subcommand, after_help = "Example:\n  haldir approvals list")]
+    #[command(subcommand)]
     Approvals(approvals::ApprovalsCommand),
     /// Check the log, alone or from outside: verify, export, pin, mirror, witness.
-    #[command(subcommand, after_help = "Example:\n  haldir audit verify")]
+    #[command(subcommand)]
     Audit(audit::AuditCommand),
     /// Show what haldir does, on a store that is thrown away.
-    #[command(subcommand, after_help = "Example:\n  haldir demo tamper")]
+    #[command(subcommand)]
     Demo(audit::DemoCommand),
     /// Make evidence packs for auditors, check them offline, see the score, keep schedules.
-    #[command(subcommand, after_help = "Example:\n  haldir compliance score")]
+    #[command(subcommand)]
     Compliance(compliance::ComplianceCommand),
     /// Have events sent to an address: list, add, delete, rotate, ping, deliveries, dead-letters, resend.
-    #[command(subcommand, after_help = "Example:\n  haldir webhooks list")]
+    #[command(subcommand)]
     Webhooks(webhooks::WebhooksCommand),
     /// Show what happened: calls with their arguments, and what came of them.
-    #[command(after_help = log::HELP)]
     Log(log::LogArguments),
     /// List, show and end sessions, with those below them.
-    #[command(subcommand, after_help = "Example:\n  haldir sessions list")]
+    #[command(subcommand)]
     Sessions(sessions::SessionsCommand),
     /// List agents: what they may do now, and what they did.
-    #[command(after_help = agents::HELP)]
     Agents(agents::AgentsOptions),
     /// Sum up what agents logged as cost: by agent, tool, session, day or month.
-    #[command(after_help = spend::HELP)]
     Spend(spend::SpendOptions),
     /// Store, list and delete secrets.
-    #[command(subcommand, after_help = "Example:\n  haldir secrets list")]
+    #[command(subcommand)]
     Secrets(secrets::SecretsCommand),
     /// List and settle the payments that agents were allowed.
-    #[command(subcommand, after_help = "Example:\n  haldir payments list --open")]
+    #[command(subcommand)]
     Payments(payments::PaymentsCommand),
     /// Show whether haldir works: one line for each of its parts.
-    #[command(after_help = status::STATUS_HELP)]
     Status,
     /// Exit with 0 if haldir can do its work, else with 1.
-    #[command(after_help = status::READY_HELP)]
     Ready,
     /// Stop an agent: end all of its sessions in one step.
-    #[command(after_help = stop::HELP)]
     Stop(stop::StopOptions),
     /// Erase everything about one agent or one session; every proof of the log still holds.
-    #[command(after_help = erase::HELP)]
     Erase(erase::EraseOptions),
     /// Say how long the details of log entries are kept: show, set, runs, prune.
-    #[command(after_help = "Examples:\n  haldir retention\n  haldir retention set 90d")]
     Retention(retention::RetentionOptions),
     /// Count the calls of a month.
-    #[command(after_help = "Example:\n  haldir usage --month 2026-11")]
     Usage(usage::UsageOptions),
     /// Show what stands at a glance: usage, sessions, secrets, log, webhooks, approvals.
-    #[command(after_help = overview::HELP)]
     Overview(overview::OverviewOptions),
     /// Open the dashboard in a browser: of the local store, signed in, or of a server.
-    #[command(after_help = dashboard::HELP)]
     Dashboard(dashboard::DashboardOptions),
     /// Fill the screen with the agents that act: calls, refusals, spending; and stop one with a key.
-    #[command(after_help = top::HELP)]
     Top(top::TopOptions),
     /// Register, list, accept and remove upstream MCP servers.
-    #[command(subcommand, after_help = "Example:\n  haldir upstreams list")]
+    #[command(subcommand)]
     Upstreams(upstreams::UpstreamsCommand),
     /// Say what may be called of upstream servers: add, list, test, remove.
-    #[command(
-        subcommand,
-        after_help = "What needs a person's yes, instead of being refused: haldir approvals rules.\n\nExample:\n  \
-                            haldir policy list"
-    )]
+    #[command(subcommand)]
     Policy(policy::PolicyCommand),
     /// List and name the tenants of a store, or of a server with its bootstrap token.
-    #[command(subcommand, after_help = "Example:\n  haldir tenants list")]
+    #[command(subcommand)]
     Tenants(tenants::TenantsCommand),
     /// Check the local installation: one line per check, and how to mend what is wrong.
-    #[command(after_help = doctor::HELP)]
     Doctor,
     /// Show the settings of both programs, and where each comes from.
-    #[command(subcommand, after_help = "Example:\n  haldir config show")]
+    #[command(subcommand)]
     Config(config::ConfigCommand),
     /// Copy the local store while it is in use, and verify the copy.
-    #[command(after_help = backup::HELP)]
     Backup(backup::BackupOptions),
     /// Put a backup in the place of the local store, unless that is newer.
-    #[command(after_help = restore::HELP)]
     Restore(restore::RestoreOptions),
     /// Put a new encryption key into use for the local store.
-    #[command(after_help = rekey::HELP)]
     Rekey,
     /// Show, apply and verify the migrations of the local store.
-    #[command(subcommand, after_help = "Example:\n  haldir migrate status")]
+    #[command(subcommand)]
     Migrate(migrate::MigrateCommand),
     /// Write a folder with what a server of your own needs: settings, systemd, compose, reverse proxies.
-    #[command(after_help = init::HELP)]
     Init(init::InitOptions),
     /// Put haldir in front of every server that an MCP client starts, and take it away again.
-    #[command(after_help = wrap_config::HELP)]
     WrapConfig(wrap_config::WrapConfigOptions),
     /// Print the completions of a shell.
-    #[command(after_help = manual::COMPLETIONS_HELP)]
     Completions(manual::CompletionsOptions),
     /// Print a manual page, or write those of all commands.
-    #[command(after_help = manual::MAN_HELP)]
     Man(manual::ManOptions),
     /// Call an operation: of the local store as its operator, or of a haldir elsewhere with --url and --key.
-    #[command(subcommand, after_help = call::HELP)]
+    #[command(subcommand)]
     Call(call::CallCommand),
 }
 
@@ -275,7 +230,7 @@ fn parse_tenant(text: &str) -> Result<TenantId, String> {
 
 /// The arguments of the terminal client.
 pub fn command() -> clap::Command {
-    Cli::command()
+    help::with_texts(Cli::command())
 }
 
 /// The first argument that makes `haldir-mcp` the terminal client. The program `haldir` adds it.
@@ -287,11 +242,11 @@ pub fn run() -> ExitCode {
     // Before parsing, since the error for a wrong argument is JSON too.
     let json = arguments.iter().any(|argument| argument == "--json");
     let called: Vec<_> = [OsString::from("haldir")].into_iter().chain(arguments.iter().cloned()).collect();
-    let command = help::arranged(without_empty_variables(Cli::command()), &arguments);
+    let command = help::arranged(without_empty_variables(command()), &arguments);
     let matches = command.try_get_matches_from(&called);
     // clap names options from variables as part of the command: parse once more without them for the message.
     let matches = matches.map_err(|error| {
-        let without = Cli::command().mut_args(|argument| argument.env(None::<&'static str>));
+        let without = self::command().mut_args(|argument| argument.env(None::<&'static str>));
         let without = help::arranged(without, &arguments);
         without.try_get_matches_from(&called).err().filter(|plain| plain.kind() == error.kind()).unwrap_or(error)
     });

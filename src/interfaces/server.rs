@@ -20,47 +20,12 @@ use crate::{
     relay::options::WrapOptions,
 };
 
-/// What is set by the environment alone, since it is a secret or concerns stdio only.
-const ENVIRONMENT: &str = "Examples:
-  haldir-mcp serve --listen 127.0.0.1:8000
-  haldir-mcp wrap --name github -- npx -y some-mcp-server
-  claude mcp add haldir -- haldir-mcp
-
-Environment:
-  HALDIR_API_KEY          A key of the store, on stdio; without it the agent
-                          works as the local tenant
-  HALDIR_BASE_URL         Serve the tools of the haldir at this address instead,
-                          on stdio
-  HALDIR_ENCRYPTION_KEY   32 bytes as base64; without it there is a key file
-                          beside the database
-  HALDIR_BOOTSTRAP_TOKEN  Lets its bearer make the first key of a tenant, over
-                          HTTP
-  HALDIR_METRICS_TOKEN    Lets its bearer read /metrics, besides operators, over
-                          HTTP
-  HALDIR_LOG              What is logged on standard error, such as debug
-  PORT                    With serve: listen on this port of every address
-  SSL_CERT_FILE           Certificate authorities to trust, in PEM, instead of
-                          the system's
-  OTEL_EXPORTER_OTLP_ENDPOINT and other standard variables of OpenTelemetry:
-                          where spans and figures go";
-
-const SERVE_EXAMPLES: &str = "\
-Examples:
-  haldir-mcp serve
-  haldir-mcp serve --listen 0.0.0.0:8000 --public-url https://haldir.example.com";
-
-const WRAP_EXAMPLES: &str = "\
-Examples:
-  haldir-mcp wrap --name github -- npx -y some-mcp-server
-  haldir-mcp wrap --name files --scopes read --budget 5 --ttl 8h -- \\
-    npx -y @modelcontextprotocol/server-filesystem ~/notes";
-
 /// Governance for AI agents, as an MCP server: sessions with scopes and budgets, a vault, and an audit log that
 /// nobody can rewrite unnoticed.
 ///
 /// Without a command it serves MCP over standard input and output, as an MCP client starts it.
 #[derive(Parser)]
-#[command(name = "haldir-mcp", version, max_term_width = cli::HELP_WIDTH, after_help = ENVIRONMENT)]
+#[command(name = "haldir-mcp", version, max_term_width = cli::HELP_WIDTH)]
 struct Cli {
     #[command(flatten)]
     store: StoreOptions,
@@ -77,11 +42,9 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Serve MCP and the REST API over HTTP.
-    #[command(after_help = SERVE_EXAMPLES)]
     Serve(ServeOptions),
     /// Stand in front of an MCP server that speaks on standard input and output: its own tools, prompts and resources,
     /// every call governed.
-    #[command(after_help = WRAP_EXAMPLES)]
     Wrap(WrapOptions),
 }
 
@@ -95,7 +58,7 @@ impl Cli {
 
 /// The arguments of the program.
 pub fn command() -> clap::Command {
-    Cli::command()
+    cli::help::with_texts(Cli::command())
 }
 
 /// Does what the command line says. With [`cli::COMMAND`] as its first argument, the program is the terminal client.
@@ -112,7 +75,7 @@ pub fn run() -> ExitCode {
         }
         watchdog::enable();
     }
-    let matches = without_empty_variables(Cli::command()).get_matches();
+    let matches = without_empty_variables(command()).get_matches();
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let outcome = match &cli.command {
         None => local::serve(&cli),

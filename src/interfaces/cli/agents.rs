@@ -17,12 +17,6 @@ use crate::{
     model::{Money, UnixMicros},
 };
 
-pub const HELP: &str = "\
-Examples:
-  haldir agents
-  haldir agents --active
-  haldir agents --json | jq -r '.agents[] | select(.active > 0) | .agent_id'";
-
 #[derive(Args)]
 pub struct AgentsOptions {
     /// Only those that may act now.

@@ -27,15 +27,6 @@ use crate::{
     operations::Haldir,
 };
 
-pub const HELP: &str = "\
-The servers on the store go on meanwhile. The copy holds every write that was \
-acknowledged before the command began; each log in it is verified. Without \
---with-key it is of no use without the store's encryption key: keep that elsewhere.
-
-Examples:
-  haldir backup /backups/haldir-$(date +%F)
-  haldir restore /backups/haldir-2026-11-29";
-
 /// The version of the backup format.
 pub const FORMAT: u32 = 1;
 /// The files of a backup.

@@ -18,22 +18,6 @@ use crate::{
     operations::{self, CallOptions, Operation, Run},
 };
 
-pub const HELP: &str = "\
-Without --url the call goes to the local store: as its operator, or, with --key or \
-HALDIR_API_KEY, within what that key may do. With --url or HALDIR_BASE_URL it goes \
-to the haldir there. A value - is read from standard input, so that a secret need \
-not stand among the arguments.
-
-Examples:
-  haldir call create-session --agent-id research-bot --scopes read,spend:5
-  printf %s \"$STRIPE_KEY\" |
-    haldir call store-secret --name stripe_key --value -
-  haldir call authorize-payment --session-id ses_… --amount 29.99 \\
-    --idempotency-key order-17
-  haldir call log-action --json-input \\
-    '{\"session_id\": \"ses_…\", \"action\": \"read\", \"details\": {\"rows\": 3}}'
-  haldir --url https://haldir.example.com call get-spend";
-
 /// A call as it stands on the command line.
 pub struct CallCommand {
     operation: &'static Operation,

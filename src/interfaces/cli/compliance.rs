@@ -25,43 +25,28 @@ const REASON: usize = 5;
 #[derive(Subcommand)]
 pub enum ComplianceCommand {
     /// Make the evidence pack of a period, signed.
-    #[command(
-        after_help = "Examples:\n  haldir compliance evidence --since 2026-01-01 --until 2026-04-01 \\\n    --out q1.json\n  \
-                            haldir compliance evidence --format html --out evidence.html\n\nThe pack of a period that is \
-                            over is the same whenever it is made, but for the date of making.\n\nWhat to give an auditor: a \
-                            pack is a signed report of a period; haldir audit export\n--bundle is the whole log with its details, \
-                            for checking each entry."
-    )]
     Evidence(evidence::EvidenceOptions),
     /// Show how this tenant stands against seven criteria, why, and what would mend it.
-    #[command(after_help = "Examples:\n  haldir compliance score\n  haldir compliance score --json | jq .score")]
     Score,
     /// Check a pack in JSON: its digest and its signature, without a server. Exit code 1 if it does not hold or is not signed with a
     /// trusted key, 2 if an argument is wrong or a file cannot be read.
-    #[command(after_help = "Examples:\n  haldir compliance verify q1.json --public-key 9f86d081…\n  curl -s \
-                            https://haldir.example.com/.well-known/jwks.json > keys.json\n  haldir compliance verify q1.json \
-                            --jwks keys.json\n\nTake the key from a source that you trust: the one in the pack proves \
-                            nothing.")]
     Verify(verify::VerifyOptions),
     /// List, create and delete schedules of packs.
-    #[command(subcommand, after_help = "Example:\n  haldir compliance schedules list")]
+    #[command(subcommand)]
     Schedules(SchedulesCommand),
 }
 
 #[derive(Subcommand)]
 pub enum SchedulesCommand {
     /// List the schedules, and how their last runs went.
-    #[command(after_help = "Example:\n  haldir compliance schedules list --json | jq '.schedules[].last_status'")]
     List,
     /// Have a pack made of each period once it is over, and delivered to a webhook. A server has to run for it.
     #[command(
-        override_usage = "haldir compliance schedules create [OPTIONS] --name NAME\n       --cadence CADENCE --delivery WHERE",
-        after_help = "Example:\n  haldir compliance schedules create --name board --cadence quarterly \\\n    --delivery \
-                            webhook:1"
+        override_usage = "haldir compliance schedules create [OPTIONS] --name NAME\n       --cadence CADENCE --delivery WHERE"
     )]
     Create(CreateOptions),
     /// Delete a schedule.
-    #[command(visible_aliases = ["rm", "remove"], after_help = "Example:\n  haldir compliance schedules delete sched_3kHhR1oEwJrN8qT0vYb6Zg")]
+    #[command(visible_aliases = ["rm", "remove"])]
     Delete {
         /// Its id.
         #[arg(value_name = "SCHEDULE")]

@@ -68,9 +68,6 @@ enum Kind {
 #[derive(Subcommand)]
 pub enum ConfigCommand {
     /// Show every setting, its value, and where that comes from: default, file, environment or flag.
-    #[command(after_help = "Settings of haldir-mcp are shown as its environment here has them: a service may have \
-                            another one.\n\nExamples:\n  haldir config show\n  haldir config show --set\n  haldir config \
-                            show --json | jq '.settings[] | select(.from == \"file\")'")]
     Show(ShowOptions),
 }
 

@@ -19,16 +19,6 @@ use crate::{
     model::Credential,
 };
 
-pub const HELP: &str = "\
-It listens on a free port of this machine until Ctrl-C. With --url, or after
-haldir login, it opens the dashboard of that server, where you sign in with an
-API key.
-
-Examples:
-  haldir dashboard
-  haldir dashboard --no-open --port 8080
-  haldir --url https://haldir.example.com dashboard";
-
 /// Threads that serve pages: one person looks at them.
 const WORKERS: usize = 1;
 

@@ -13,13 +13,6 @@ use super::{
 };
 use crate::config::CeilingOptions;
 
-pub const HELP: &str = "\
-Nothing is created and nothing is changed. Exit code 1 if a check says FAIL.
-
-Examples:
-  haldir doctor
-  haldir doctor --json | jq '.checks[] | select(.status != \"ok\")'";
-
 /// The columns at which a finding begins: behind its level, and behind its name.
 const INDENT: (usize, usize) = (6, 22);
 

@@ -10,17 +10,6 @@ use super::{
 };
 use crate::error::Error;
 
-pub const HELP: &str = "\
-Its sessions must have ended: haldir stop AGENT. Totals, and every proof of the \
-log, stay as they are. If the command is interrupted, run it again: it goes on. \
-Backups and exports that were made before still hold what is erased here.
-
-Examples:
-  haldir stop research-bot
-  haldir erase --agent research-bot --dry-run
-  haldir erase --agent research-bot --yes
-  haldir erase --session ses_kdQWugkeF2Zy3Q1s8c68UvDQvytmSPGf --yes";
-
 #[derive(Args)]
 pub struct EraseOptions {
     /// The agent whose records are erased, by its name.

@@ -1,7 +1,7 @@
 //! Help texts: the program's lists the commands in groups and the options of every command; those of commands do not repeat
 //! these options.
 
-use std::{ffi::OsString, fmt::Write};
+use std::{collections::HashMap, ffi::OsString, fmt::Write};
 
 use clap::Command;
 
@@ -25,6 +25,27 @@ const SHOWN: &str = "json";
 const HINT: &str = "Options of every command: haldir --help";
 /// Columns of a command's name, with the space around it.
 const NAME: usize = 15;
+
+/// What stands below the options in the help of each command: behind `=== ` and the names of the command, up to the next one.
+const TEXTS: &str = include_str!("help.txt");
+
+/// The program with the texts of [`TEXTS`] in the help of its commands.
+pub fn with_texts(program: Command) -> Command {
+    fn add(command: Command, path: &str, texts: &HashMap<&str, &'static str>) -> Command {
+        let command = match texts.get(path) {
+            Some(text) => command.after_help(*text),
+            None => command,
+        };
+        command.mut_subcommands(|below| {
+            let path = format!("{path} {}", below.get_name());
+            add(below, &path, texts)
+        })
+    }
+    let sections = TEXTS.split("=== ").filter_map(|section| section.split_once('\n'));
+    let texts = sections.map(|(path, text)| (path, text.trim_end())).collect();
+    let path = program.get_name().to_owned();
+    add(program, &path, &texts)
+}
 
 /// The program with its help laid out for these arguments.
 pub fn arranged(command: Command, arguments: &[OsString]) -> Command {
@@ -70,13 +91,11 @@ fn listed(command: &Command) -> String {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
-    use super::{super::Cli, *};
+    use super::{super::command, *};
 
     #[test]
     fn every_command_stands_in_one_group() {
-        let command = Cli::command();
+        let command = command();
         let mut there: Vec<_> = command.get_subcommands().map(Command::get_name).collect();
         let mut grouped: Vec<_> = GROUPS.iter().flat_map(|(_, names)| names.iter().copied()).collect();
         there.sort_unstable();
@@ -85,11 +104,23 @@ mod tests {
     }
 
     #[test]
+    fn every_text_belongs_to_a_command() {
+        let programs = [command(), crate::interfaces::server::command()];
+        for path in TEXTS.lines().filter_map(|line| line.strip_prefix("=== ")) {
+            let (program, names) = path.split_once(' ').unwrap_or((path, ""));
+            let program = programs.iter().find(|known| known.get_name() == program);
+            let found =
+                names.split_whitespace().try_fold(program.unwrap(), |command, name| command.find_subcommand(name));
+            assert!(found.is_some(), "{path}");
+        }
+    }
+
+    #[test]
     fn the_help_of_a_command_has_its_own_options_and_that_of_the_program_all() {
         let help = |arguments: &[&str]| {
             let given: Vec<OsString> = arguments.iter().map(OsString::from).collect();
             let all = [OsString::from("haldir")].into_iter().chain(given.clone());
-            arranged(Cli::command(), &given).try_get_matches_from(all).unwrap_err().to_string()
+            arranged(command(), &given).try_get_matches_from(all).unwrap_err().to_string()
         };
         let of_log = help(&["log", "--help"]);
         assert!(of_log.contains("--follow") && of_log.contains("--json") && of_log.contains(HINT), "{of_log}");

@@ -21,17 +21,6 @@ use crate::{
     error::{Code, Error, Result},
 };
 
-pub const HELP: &str = "\
-It writes haldir.toml and haldir.env (settings; the second holds a secret, and \
-only you may read it), haldir.service (systemd), compose.yaml (Docker, with Caddy \
-for TLS), Caddyfile and nginx.conf (reverse proxies as event streams need them), \
-and START.md, which says what to do with them. A folder that is not empty is left \
-as it is.
-
-Examples:
-  haldir init haldir-server
-  haldir init haldir-server --public-url https://haldir.example.com";
-
 /// Where the service finds haldir, unless this program runs from another system folder.
 const PROGRAMS: &str = "/usr/local/bin";
 /// System folders: a service without a home directory can start programs from there.

@@ -24,31 +24,19 @@ use crate::{
 
 /// Keys that are read to find out whether one was revoked before.
 const MAX_KEYS: usize = 1_000;
-const CREATE_HELP: &str = "\
-Examples:
-  KEY=$(haldir keys create --name ci)
-  haldir keys create --name dashboard --read-only
-  haldir keys create --name bot --role agent --max-scopes read,spend \\
-    --max-spend 20 --max-ttl 1h
-  haldir keys create --json | jq -r .key";
-
 #[derive(Subcommand)]
 pub enum KeysCommand {
     /// Make an API key. Standard output holds the key alone, once; it cannot be shown again.
-    #[command(after_help = CREATE_HELP)]
     Create(CreateOptions),
     /// List the API keys, newest first. The keys themselves are not stored.
-    #[command(after_help = "Examples:\n  haldir keys list\n  haldir keys list --json | jq '.keys[].prefix'")]
     List,
     /// Revoke an API key: it is refused from the next call on, and the sessions that it made end.
-    #[command(after_help = "Example:\n  haldir keys revoke hld_3fQx8aLm")]
     Revoke {
         /// The key's first twelve characters, as `haldir keys list` shows them.
         #[arg(value_name = "PREFIX")]
         prefix: String,
     },
     /// Change an API key's hourly limit. It matters only where the server counts calls.
-    #[command(after_help = "Example:\n  haldir keys tier hld_3fQx8aLm pro")]
     Tier {
         /// The key's first twelve characters, as `haldir keys list` shows them.
         #[arg(value_name = "PREFIX")]

@@ -24,18 +24,6 @@ use crate::{
     model::{Clock, Day, TimePoint, time::SystemClock},
 };
 
-pub const HELP: &str = "\
-The newest is at the bottom. Times are UTC. haldir log show ENTRY shows all of an \
-entry, with the steps of its decision and its hashes; --ids shows the ids.
-
-Examples:
-  haldir log
-  haldir log --agent research-bot --since 1h
-  haldir log --refused --since 7d
-  haldir log --follow
-  haldir log --ids -n 5
-  haldir log --tool github.create_issue -n 100 --json | jq '.entries[].reason'";
-
 /// Entries in one answer of the audit log.
 const PAGE: usize = 500;
 /// Entries that are looked at for those that are wanted.
@@ -63,8 +51,6 @@ pub struct LogArguments {
 #[derive(Subcommand)]
 enum LogCommand {
     /// Show all of an entry: who, when, what, the arguments, the steps of its decision, and its hashes.
-    #[command(after_help = "Examples:\n  haldir log show aud_AAAAAAABqK8mXDBhzVn2oPq1\n  haldir log show \
-                            aud_AAAAAAABqK8mXDBhzVn2oPq1 --json | \\\n    jq .details")]
     Show(show::ShowOptions),
 }
 

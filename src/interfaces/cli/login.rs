@@ -19,33 +19,6 @@ use crate::{
     gate::list_api_keys::ApiKeyList,
 };
 
-pub const LOGIN_HELP: &str = "\
-The key is asked for, and not shown; where standard input is no terminal, it is \
-read from there. It is checked against the server, and stored with mode 0600 in \
-haldir/profiles.toml of your configuration directory. What is used, in this order: \
---url, --profile, --db, HALDIR_BASE_URL, HALDIR_PROFILE, HALDIR_DB, the profile \
-default, the local store. A key in HALDIR_API_KEY goes before that of a profile \
-unless --profile names it.
-
-Examples:
-  haldir login https://haldir.example.com
-  haldir login https://staging.example.com --profile staging < staging.key
-  haldir --profile staging sessions list";
-
-pub const LOGOUT_HELP: &str = "\
-The key stays valid at the server: haldir keys revoke ends it.
-
-Examples:
-  haldir logout
-  haldir logout --profile staging
-  haldir logout --all";
-
-pub const WHOAMI_HELP: &str = "\
-Examples:
-  haldir whoami
-  haldir whoami --all
-  haldir whoami --json | jq -r .role";
-
 /// Characters of a key that its list shows.
 const SHOWN: usize = 12;
 /// Keys that are looked through for the caller's own.

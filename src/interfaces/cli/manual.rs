@@ -6,29 +6,16 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use clap::{Args, Command, CommandFactory};
+use clap::{Args, Command};
 use clap_complete::Shell;
 use clap_mangen::Man;
 use serde_json::json;
 
-use super::{Cli, CommandError, GlobalOptions, files::unwritable, output::line};
+use super::{CommandError, GlobalOptions, command, files::unwritable, output::line};
 use crate::{
     error::{Code, Error, Result},
     interfaces::server,
 };
-
-pub const COMPLETIONS_HELP: &str = "\
-Examples:
-  haldir completions bash > ~/.local/share/bash-completion/completions/haldir
-  haldir completions zsh > \"${fpath[1]}/_haldir\"
-  haldir completions fish > ~/.config/fish/completions/haldir.fish
-  haldir completions bash --program haldir-mcp";
-
-pub const MAN_HELP: &str = "\
-Examples:
-  haldir man | man -l -
-  haldir man keys create | man -l -
-  haldir man --out ~/.local/share/man/man1";
 
 /// The programs that there are.
 const PROGRAMS: [&str; 2] = ["haldir", SERVER];
@@ -55,7 +42,7 @@ pub struct ManOptions {
 }
 
 fn program(name: &str) -> Command {
-    if name == SERVER { server::command() } else { Cli::command() }
+    if name == SERVER { server::command() } else { command() }
 }
 
 pub fn completions(options: &CompletionsOptions, global: &GlobalOptions) -> Result<(), CommandError> {
@@ -86,7 +73,7 @@ pub fn man(options: &ManOptions, global: &GlobalOptions) -> Result<(), CommandEr
 fn find(path: &[String]) -> Result<Command> {
     let (root, path) = match path.split_first() {
         Some((first, rest)) if PROGRAMS.contains(&first.as_str()) => (program(first), rest),
-        _ => (Cli::command(), path),
+        _ => (command(), path),
     };
     let mut root = root.disable_help_subcommand(true);
     // So that each command knows its whole name.

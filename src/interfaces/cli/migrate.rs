@@ -21,13 +21,10 @@ use crate::{
 #[derive(Subcommand)]
 pub enum MigrateCommand {
     /// Show every migration and where it stands. Changes nothing.
-    #[command(after_help = "Example:\n  haldir migrate status --json | jq .pending")]
     Status,
     /// Apply what is pending, all of it or nothing; makes the store if there is none.
-    #[command(after_help = "Example:\n  haldir --db /srv/haldir/haldir.db migrate up")]
     Up,
     /// Check that what was applied is what this build has. Changes nothing; exit code 1 if it is not.
-    #[command(after_help = "Example:\n  haldir migrate verify && haldir-mcp serve")]
     Verify,
 }
 

@@ -18,12 +18,6 @@ use super::{
 };
 use crate::{error::Result, interfaces::responses::Overview};
 
-pub const HELP: &str = "\
-Examples:
-  haldir overview
-  haldir overview --watch
-  haldir overview --json | jq .audit";
-
 #[derive(Args)]
 pub struct OverviewOptions {
     /// Fill the screen, and follow what happens; q leaves.

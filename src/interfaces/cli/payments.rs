@@ -20,17 +20,8 @@ use crate::{
 #[derive(Subcommand)]
 pub enum PaymentsCommand {
     /// List payments that were authorized, newest first, and what became of them.
-    #[command(
-        after_help = "What was refused stands in haldir log --refused.\n\nExamples:\n  haldir payments list --open\n  haldir payments list --agent shopper \
-                            --since 7d\n  haldir payments list --json | jq -r '.payments[].authorization_id'"
-    )]
     List(ListOptions),
     /// Settle a payment: at what was really paid, or void, so that all of it returns to the budget.
-    #[command(
-        after_help = "Examples:\n  haldir payments settle auth_ubboQEgLF2N9Bt9NF0UBGw\n  haldir payments settle \
-                            auth_ubboQEgLF2N9Bt9NF0UBGw --amount 27.50\n  haldir payments settle \
-                            auth_ubboQEgLF2N9Bt9NF0UBGw --void"
-    )]
     Settle(SettleOptions),
 }
 

@@ -27,21 +27,15 @@ const MAX_SHOWN_CHARS: usize = 200;
 #[derive(Subcommand)]
 pub enum PolicyCommand {
     /// Add a policy: from the next call on it holds, in every process on this store.
-    #[command(after_help = "Examples:\n  haldir policy add block_tool --tool github.delete_repo\n  haldir policy add \
-                            rate_limit --max-per-minute 30\n  haldir policy add spend_limit --max 100 --argument \
-                            /amount\n  haldir policy add cedar --file examples/policies/reader.cedar")]
     Add(PolicyOptions),
     /// List the policies, oldest first.
-    #[command(after_help = "Example:\n  haldir policy list --json | jq '.policies[].type'")]
     List,
     /// Show what a policy would have refused of the calls in the log, without adding it.
-    #[command(after_help = "Example:\n  haldir policy test spend_limit --max 20 --calls 1000")]
     Test(TestOptions),
     /// Print the schema that policies of the type cedar are written for.
-    #[command(after_help = "Example:\n  haldir policy schema > haldir.cedarschema")]
     Schema,
     /// Remove a policy.
-    #[command(visible_aliases = ["rm", "delete"], after_help = "Example:\n  haldir policy remove pol_Q7hYc0mXw2uT9kLr5tBfZg")]
+    #[command(visible_aliases = ["rm", "delete"])]
     Remove {
         /// The policy, as `haldir policy list` names it.
         #[arg(value_name = "POLICY")]

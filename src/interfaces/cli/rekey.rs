@@ -16,17 +16,6 @@ use crate::{
 
 const VARIABLE: &str = "HALDIR_NEW_ENCRYPTION_KEY";
 
-pub const HELP: &str = "\
-Stop the servers and clients on the store first. The new key wraps the data keys \
-of all tenants and seals the keys that sign tree heads, all in one transaction; \
-what is sealed under a data key stays as it is. It is made at random, or taken \
-from HALDIR_NEW_ENCRYPTION_KEY, which is needed where HALDIR_ENCRYPTION_KEY holds \
-the old one. Backups keep the key that they were made with.
-
-Examples:
-  haldir rekey
-  HALDIR_NEW_ENCRYPTION_KEY=$(openssl rand -base64 32) haldir rekey";
-
 pub fn run(global: &GlobalOptions) -> Result<(), CommandError> {
     let path = global.store.path()?;
     require(&path)?;

@@ -25,16 +25,6 @@ use crate::{
     verify::pin::Pin,
 };
 
-pub const HELP: &str = "\
-Stop the servers and clients on the store first. The backup is verified before \
-anything is changed. A store that is there is moved aside; if one of its logs has \
-entries that the backup does not have, the command refuses.
-
-Examples:
-  haldir restore /backups/haldir-2026-11-29
-  haldir --db /var/lib/haldir/haldir.db \\
-    restore /backups/haldir-2026-11-29 --pin /elsewhere/haldir.pin";
-
 /// The largest manifest that is read.
 const MAX_MANIFEST_BYTES: u64 = 16 * 1024 * 1024;
 

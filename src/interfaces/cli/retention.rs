@@ -29,24 +29,20 @@ pub struct RetentionOptions {
 #[derive(Subcommand)]
 pub enum RetentionCommand {
     /// Show how long details are kept, and what is due.
-    #[command(after_help = "Example:\n  haldir retention show")]
     Show,
     /// Set how long details are kept. Nothing is erased at once: the server looks once a day.
-    #[command(after_help = "Examples:\n  haldir retention set 90d\n  haldir retention set never")]
     Set {
         /// Whole days, such as 90d, or never.
         #[arg(value_name = "DURATION", value_parser = parse_days)]
         days: i64,
     },
     /// List the runs that erased details, newest first.
-    #[command(after_help = "Example:\n  haldir retention runs --limit 10")]
     Runs {
         /// How many at most, from 1 to 1000. Default: 100.
         #[arg(long, value_name = "N")]
         limit: Option<i64>,
     },
     /// Erase what is due now, instead of waiting for the daily run.
-    #[command(after_help = "Example:\n  haldir retention prune --yes")]
     Prune {
         /// Erase: what is erased cannot be brought back.
         #[arg(long)]

@@ -34,18 +34,12 @@ const PAGE: i64 = 1_000;
 pub enum SecretsCommand {
     /// Store a secret: its value is asked for, or comes from standard input or a file. A new value of a name is a new
     /// version.
-    #[command(
-        visible_alias = "store",
-        after_help = "A line break at the end of the value is left out.\n\nExamples:\n  haldir secrets set stripe_key\n  \
-                            pass show stripe | haldir secrets set stripe_key --scope spend\n  haldir secrets set github \
-                            --file token.txt --inject --upstream github"
-    )]
+    #[command(visible_alias = "store")]
     Set(SetOptions),
     /// List the names of all secrets.
-    #[command(after_help = "Examples:\n  haldir secrets list\n  haldir secrets list --json | jq -r '.secrets[]'")]
     List,
     /// Delete a secret, for good.
-    #[command(visible_aliases = ["delete", "remove"], after_help = "Example:\n  haldir secrets rm stripe_key")]
+    #[command(visible_aliases = ["delete", "remove"])]
     Rm {
         /// Its name.
         #[arg(value_name = "NAME")]

@@ -23,30 +23,17 @@ use crate::{
 const PAGE: i64 = 1_000;
 /// Pages that are read for the sessions that are wanted.
 const MAX_PAGES: usize = 20;
-const CREATE_HELP: &str = "\
-The session's id goes to standard output: the agent names it in its calls.
-
-Examples:
-  haldir sessions create intern --spend 5 --for 1h
-  haldir sessions create research-bot --spend-a-day 20 --for 30d";
-
 #[derive(Subcommand)]
 pub enum SessionsCommand {
     /// List sessions, newest first: those that may act now, or all.
-    #[command(after_help = "Examples:\n  haldir sessions list\n  haldir sessions list --agent research-bot --all\n  \
-                            haldir sessions list --json | jq -r '.sessions[].session_id'")]
     List(ListOptions),
     /// Make a session for an agent: what it may do, with which budget, and for how long.
-    #[command(after_help = CREATE_HELP)]
     Create(CreateOptions),
     /// Show a session: what it may do, what it has spent, and who delegated to it.
-    #[command(after_help = "Example:\n  haldir sessions show ses_7QngysoIEvGaPOxlVku1WvEJ5V1G1Q9u")]
     Show(SessionArgument),
     /// Show a session with all sessions below it.
-    #[command(after_help = "Example:\n  haldir sessions tree ses_7QngysoIEvGaPOxlVku1WvEJ5V1G1Q9u")]
     Tree(SessionArgument),
     /// End a session, and all sessions below it, now and for good.
-    #[command(after_help = "Example:\n  haldir sessions revoke ses_7QngysoIEvGaPOxlVku1WvEJ5V1G1Q9u")]
     Revoke(SessionArgument),
 }
 

@@ -21,19 +21,6 @@ use crate::{
     },
 };
 
-pub const HELP: &str = "\
-A line is what agents logged as cost. Payments that were authorized stand only in \
-the last line; budgets count those and the costs of tools, and not what agents log. \
-Days and months are those of UTC.
-
-Examples:
-  haldir spend
-  haldir spend --agent research-bot --since yesterday --until today
-  haldir spend --by tool --since 7d
-  haldir spend --by day --agent research-bot --since 7d
-  haldir spend --by month --csv > spend.csv
-  haldir spend --by session --json | jq '.lines[0].usd'";
-
 /// Days that are shown unless another time is asked for, today included.
 const DAYS: i64 = 30;
 /// Months, with this one.

@@ -15,22 +15,6 @@ use crate::{
     interfaces::responses::{Component, Health, Overview},
 };
 
-pub const STATUS_HELP: &str = "\
-Of a server it shows what it says to everyone; that needs no key. Of the local \
-store, what the overview says of it. Exit code 1 if nothing answers.
-
-Examples:
-  haldir status
-  haldir --url https://haldir.example.com status
-  haldir status --json | jq -r .status";
-
-pub const READY_HELP: &str = "\
-Exit code 0 if haldir can do its work now, and 1 if not; no key is needed.
-
-Examples:
-  haldir ready
-  haldir --url https://haldir.example.com ready && ./deploy.sh";
-
 /// Columns of a part's name.
 const NAME: usize = 10;
 

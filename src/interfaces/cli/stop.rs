@@ -9,14 +9,6 @@ use super::{
 };
 use crate::{gate::stop_agent::AgentStopped, model::KEY_PREFIX};
 
-pub const HELP: &str = "\
-An agent that holds a key can begin a new session with it: --revoke-keys takes \
-the keys away as well.
-
-Examples:
-  haldir stop research-bot
-  haldir stop research-bot --revoke-keys";
-
 /// The input of `stopAgent`.
 #[derive(Args, Serialize)]
 pub struct StopOptions {

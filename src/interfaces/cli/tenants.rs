@@ -20,10 +20,8 @@ const PAGE: i64 = 1_000;
 #[allow(clippy::doc_markdown)] // Help texts: a terminal would show the backticks.
 pub enum TenantsCommand {
     /// List the tenants of the whole store. On a server it needs HALDIR_BOOTSTRAP_TOKEN.
-    #[command(after_help = "Example:\n  haldir tenants list")]
     List,
     /// Give a tenant a name. On a server it needs HALDIR_BOOTSTRAP_TOKEN.
-    #[command(after_help = "Example:\n  haldir tenants name ten_wZ3xQ9mK2pL7 acme")]
     Name {
         /// The tenant's id.
         #[arg(value_name = "TENANT")]

@@ -30,14 +30,6 @@ use crate::{
     model::{Clock, Money, UnixMicros, time::SystemClock, visible::visible},
 };
 
-pub const HELP: &str = "\
-Calls, refusals and costs are those of the last minutes (--window); sessions,
-spending and limits are those of the newest 100 sessions that may act now.
-
-Examples:
-  haldir top
-  haldir top --window 1h";
-
 /// Seconds in the widest unit of an age that is shown in minutes.
 const HOUR: i64 = 3_600;
 const MINUTE: i64 = 60;

@@ -33,32 +33,20 @@ const MAX_READ: u64 = 2 * 1024 * 1024;
 #[derive(Subcommand)]
 pub enum UpstreamsCommand {
     /// List the upstream servers, whether they answer, and what was called of them.
-    #[command(
-        after_help = "Examples:\n  haldir upstreams list\n  haldir upstreams list --json | jq '.upstreams | keys'"
-    )]
     List,
     /// Register a server, and pin its tools as they are now. Registering a name again replaces its address.
-    #[command(
-        after_help = "Examples:\n  haldir upstreams add github https://mcp.example.com/mcp\n  haldir upstreams add \
-                            github https://mcp.example.com/mcp \\\n    --header 'Authorization: Bearer {{secret:github}}'"
-    )]
     Add(AddOptions),
     /// Remove a server with its tools and their pins.
-    #[command(visible_aliases = ["rm", "delete"], after_help = "Example:\n  haldir upstreams remove github")]
+    #[command(visible_aliases = ["rm", "delete"])]
     Remove {
         /// Its name.
         name: String,
     },
     /// List the tools of all servers, or of one, with those that changed and are in quarantine.
-    #[command(after_help = "Examples:\n  haldir upstreams tools\n  haldir upstreams tools github --changed --json")]
     Tools(ToolsOptions),
     /// Accept tools that changed as their server offers them now, after a look at the difference.
-    #[command(
-        after_help = "Examples:\n  haldir upstreams accept github create_issue\n  haldir upstreams accept github --yes"
-    )]
     Accept(AcceptOptions),
     /// Show the end of what a wrapped server wrote to standard error.
-    #[command(after_help = "Example:\n  haldir upstreams logs github --lines 20")]
     Logs(LogsOptions),
 }
 

@@ -28,35 +28,21 @@ const DELIVERIES: i64 = 100;
 #[derive(Subcommand)]
 pub enum WebhooksCommand {
     /// List the webhooks, with what they were sent and what waits for them.
-    #[command(
-        after_help = "Examples:\n  haldir webhooks list\n  haldir webhooks list --json | jq -r '.webhooks[].url'"
-    )]
     List,
     /// Have events sent to an address. The secret that they are signed with stands alone on standard output, this once.
-    #[command(
-        after_help = "Example:\n  SECRET=$(haldir webhooks add https://hooks.example.com/haldir \\\n    --events \
-                            anomaly,budget_exhausted)"
-    )]
     Add(AddOptions),
     /// Delete a webhook, and what waits for it.
-    #[command(visible_aliases = ["rm", "remove"], after_help = "Example:\n  haldir webhooks delete 1")]
+    #[command(visible_aliases = ["rm", "remove"])]
     Delete(WebhookArgument),
     /// Make a new secret, which stands alone on standard output, this once; the old one stays valid for a while.
-    #[command(after_help = "Example:\n  SECRET=$(haldir webhooks rotate 1 --grace 1h)")]
     Rotate(RotateOptions),
     /// Send a test event.
-    #[command(after_help = "Example:\n  haldir webhooks ping 1 && haldir webhooks deliveries --limit 1")]
     Ping(WebhookArgument),
     /// List attempts to deliver events, newest first.
-    #[command(after_help = "Examples:\n  haldir webhooks deliveries --limit 20\n  haldir webhooks deliveries --event \
-                            evt_dJ0w3Vx1bU6nQ8sYk2hCzA --json")]
     Deliveries(DeliveriesOptions),
     /// List events that were given up.
-    #[command(after_help = "Example:\n  haldir webhooks dead-letters --webhook 1")]
     DeadLetters(DeadLettersOptions),
     /// Send events that were given up again.
-    #[command(after_help = "Examples:\n  haldir webhooks resend 1\n  haldir webhooks resend 1 --event \
-                            evt_dJ0w3Vx1bU6nQ8sYk2hCzA")]
     Resend(ResendOptions),
 }
 

@@ -30,12 +30,6 @@ use crate::{
     error::{Code, Error, Result},
 };
 
-pub const HELP: &str = "\
-Examples:
-  haldir wrap-config claude
-  haldir wrap-config cursor --write --only github
-  haldir wrap-config cursor --undo";
-
 /// The largest file that is read, in bytes: some clients keep their whole history in it.
 const MAX_BYTES: u64 = 64 * 1024 * 1024;
 

@@ -26,20 +26,11 @@ pub struct RulesOptions {
 #[derive(Subcommand)]
 pub enum RulesCommand {
     /// List the rules, oldest first.
-    #[command(after_help = "Example:\n  haldir approvals rules list")]
     List,
     /// Add a rule: from now on, what it is about needs an approval.
-    #[command(
-        after_help = "Examples:\n  haldir approvals rules add spend_over --threshold 100\n  haldir approvals rules add \
-                            tool_blocked --tool github.delete_repo\n  haldir approvals rules add destructive \
-                            --operator-only"
-    )]
     Add(AddOptions),
     /// Delete a rule. Requests that it has raised stay.
-    #[command(
-        visible_aliases = ["rm", "remove"],
-        after_help = "Example:\n  haldir approvals rules delete rule_3kHhR1oEwJrN8qT0vYb6Zg"
-    )]
+    #[command(visible_aliases = ["rm", "remove"])]
     Delete {
         /// The rule, as the list shows it.
         #[arg(value_name = "RULE")]

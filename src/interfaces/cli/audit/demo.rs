@@ -19,7 +19,6 @@ use crate::{
 pub enum DemoCommand {
     /// Build a small log, alter it in five ways as an insider with access to the database would, and show which
     /// check catches each.
-    #[command(after_help = "Example:\n  haldir demo tamper")]
     Tamper,
 }
 
