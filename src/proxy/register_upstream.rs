@@ -26,19 +26,8 @@ const MAX_HEADERS: usize = 16;
 const MAX_HEADER_CHARS: usize = 1_024;
 /// Headers that the connection itself sets.
 const RESERVED: &[&str] = &[
-    "accept",
-    "connection",
-    "content-length",
-    "content-type",
-    "expect",
-    "host",
-    "keep-alive",
-    "last-event-id",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-    "user-agent",
+    "accept", "connection", "content-length", "content-type", "expect", "host", "keep-alive", "last-event-id", "te",
+    "trailer", "transfer-encoding", "upgrade", "user-agent",
 ];
 /// Headers that carry a credential, which belongs in the vault.
 const CREDENTIALS: &[&str] =

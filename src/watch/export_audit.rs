@@ -22,24 +22,8 @@ const MINUS_SIGNS: [char; 2] = ['\u{2212}', '\u{fe63}'];
 
 /// The columns of the CSV form. Those that were added later stand behind the others, whose places programs rely on.
 const COLUMNS: [&str; 18] = [
-    "entry_id",
-    "timestamp",
-    "timestamp_iso",
-    "tenant_id",
-    "session_id",
-    "agent_id",
-    "tool",
-    "action",
-    "cost_usd",
-    "flagged",
-    "flag_reason",
-    "details_json",
-    "prev_hash",
-    "entry_hash",
-    "seq",
-    "kind",
-    "actor",
-    "details_digest",
+    "entry_id", "timestamp", "timestamp_iso", "tenant_id", "session_id", "agent_id", "tool", "action", "cost_usd",
+    "flagged", "flag_reason", "details_json", "prev_hash", "entry_hash", "seq", "kind", "actor", "details_digest",
 ];
 
 /// Export the audit log, oldest entry first, as JSONL or CSV. JSONL ends with a manifest line unless manifest is
@@ -194,32 +178,10 @@ mod tests {
     #[test]
     fn what_a_spreadsheet_takes_for_a_formula_is_preceded_by_an_apostrophe() {
         for formula in [
-            "=1+1",
-            "+1",
-            "-1",
-            "@SUM(A1)",
-            "\t=1",
-            "\r=1",
-            "\n=1",
-            "\u{ff1d}1+1",
-            "\u{ff0b}1",
-            "\u{ff0d}1",
-            "\u{ff20}x",
-            "\u{fe62}1",
-            "\u{fe66}1",
-            "\u{fe6b}x",
-            "\u{2212}1",
-            "\u{feff}=1",
-            "\u{200b}=1",
-            "\u{200d}\u{2060}=1",
-            " =1",
-            "\u{a0}=1",
-            "\u{3000}=1",
-            "\u{ad}=1",
-            "\u{202e}=1",
-            "\u{fe0f}=1",
-            "\u{e0001}=1",
-            "\u{180e}=1",
+            "=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "\u{ff1d}1+1", "\u{ff0b}1", "\u{ff0d}1",
+            "\u{ff20}x", "\u{fe62}1", "\u{fe66}1", "\u{fe6b}x", "\u{2212}1", "\u{feff}=1", "\u{200b}=1",
+            "\u{200d}\u{2060}=1", " =1", "\u{a0}=1", "\u{3000}=1", "\u{ad}=1", "\u{202e}=1", "\u{fe0f}=1",
+            "\u{e0001}=1", "\u{180e}=1",
         ] {
             assert_eq!(no_formula(formula), format!("'{formula}"), "{formula:?}");
         }

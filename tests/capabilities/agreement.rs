@@ -92,16 +92,8 @@ fn tools_list_has_the_ten_tools_with_the_schemas_of_their_operations() {
     assert_eq!(
         names,
         [
-            "createSession",
-            "getSession",
-            "revokeSession",
-            "checkPermission",
-            "storeSecret",
-            "getSecret",
-            "authorizePayment",
-            "logAction",
-            "getAuditTrail",
-            "getSpend"
+            "createSession", "getSession", "revokeSession", "checkPermission", "storeSecret", "getSecret",
+            "authorizePayment", "logAction", "getAuditTrail", "getSpend"
         ]
     );
     for tool in &tools {

@@ -93,18 +93,8 @@ fn what_governs_is_an_entry() {
     assert_eq!(
         actions,
         [
-            "key.create",
-            "session.create",
-            "secret.store",
-            "secret.read",
-            "secret.delete",
-            "payment.authorize",
-            "payment.capture",
-            "key.create",
-            "listApiKeys.denied",
-            "key.revoke",
-            "session.revoke",
-            "logAction.denied"
+            "key.create", "session.create", "secret.store", "secret.read", "secret.delete", "payment.authorize",
+            "payment.capture", "key.create", "listApiKeys.denied", "key.revoke", "session.revoke", "logAction.denied"
         ]
     );
     for entry in trail["entries"].as_array().unwrap() {

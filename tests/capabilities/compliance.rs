@@ -152,14 +152,8 @@ fn the_figures_are_those_of_the_period_and_add_up() {
     let encryption = ["cipher", "secrets_stored", "secrets_read", "secrets_deleted"];
     assert_eq!(json!(figures("encryption", &encryption)), json!(["XChaCha20-Poly1305", 1, 1, 0]));
     let spend = [
-        "payments_authorized",
-        "authorized_usd",
-        "payments_captured",
-        "captured_usd",
-        "payments_voided",
-        "voided_usd",
-        "payments_refused",
-        "logged_cost_usd",
+        "payments_authorized", "authorized_usd", "payments_captured", "captured_usd", "payments_voided", "voided_usd",
+        "payments_refused", "logged_cost_usd",
     ];
     assert_eq!(json!(figures("spend_governance", &spend)), json!([3, "4.75", 1, "2", 1, "1.25", 1, "0.5"]));
     assert_eq!(all["approvals"]["by_status"], json!({"approved": 1, "denied": 0, "expired": 0, "used": 0}));
@@ -370,16 +364,8 @@ fn evidence_speaks_over_http_as_clients_expect() {
     let pack = answer.ok();
     assert_eq!(answer.header("x-haldir-evidence-digest"), pack["signatures"]["digest"].as_str());
     for section in [
-        "controls",
-        "identity",
-        "access_control",
-        "encryption",
-        "audit_trail",
-        "tamper_evidence",
-        "spend_governance",
-        "approvals",
-        "webhooks",
-        "signatures",
+        "controls", "identity", "access_control", "encryption", "audit_trail", "tamper_evidence", "spend_governance",
+        "approvals", "webhooks", "signatures",
     ] {
         assert!(pack[section].is_object(), "{section}");
     }
@@ -394,11 +380,9 @@ fn evidence_speaks_over_http_as_clients_expect() {
     assert_eq!((&manifest["period_start"], &manifest["tenant_id"]), (&json!("2020-01-01T00:00:00Z"), &json!("local")));
     let wrong = operator.get("/v1/compliance/evidence?format=pdf").refused(400, "invalid_format");
     assert_eq!(wrong["got"], "pdf");
-    operator.get("/v1/compliance/evidence?since=2026-02-01&until=2026-01-01").refused_field(
-        400,
-        "invalid_argument",
-        "since",
-    );
+    operator
+        .get("/v1/compliance/evidence?since=2026-02-01&until=2026-01-01")
+        .refused_field(400, "invalid_argument", "since");
     operator.get("/v1/compliance/evidence?until=1970-01-01").refused(400, "invalid_argument");
     operator.get("/v1/compliance/evidence/manifest?since=soon").refused(400, "invalid_argument");
 }

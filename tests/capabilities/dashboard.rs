@@ -16,16 +16,8 @@ use crate::{
 
 /// Every page of the menu.
 const PAGES: [&str; 11] = [
-    "/dashboard",
-    "/dashboard/approvals",
-    "/dashboard/agents",
-    "/dashboard/trail",
-    "/dashboard/spend",
-    "/dashboard/servers",
-    "/dashboard/policies",
-    "/dashboard/webhooks",
-    "/dashboard/keys",
-    "/dashboard/evidence",
+    "/dashboard", "/dashboard/approvals", "/dashboard/agents", "/dashboard/trail", "/dashboard/spend",
+    "/dashboard/servers", "/dashboard/policies", "/dashboard/webhooks", "/dashboard/keys", "/dashboard/evidence",
     "/dashboard/settings",
 ];
 const FORM: (&str, &str) = ("Content-Type", "application/x-www-form-urlencoded");
@@ -131,11 +123,7 @@ fn a_sign_in_leads_nowhere_but_to_the_dashboard() {
     let (server, operator) = house.serve_operator();
     let stranger = server.anonymous();
     for elsewhere in [
-        "https://example.com",
-        "//example.com",
-        "/dashboardx",
-        "/v1/keys",
-        "/dashboard\\@example.com",
+        "https://example.com", "//example.com", "/dashboardx", "/v1/keys", "/dashboard\\@example.com",
         "/dashboard/%0d%0aX: 1",
     ] {
         let body = format!("key={}&_next={elsewhere}", operator.key());

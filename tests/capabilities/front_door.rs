@@ -347,23 +347,9 @@ fn an_empty_variable_is_as_good_as_none() {
     let house = House::new();
     let mut command = house.serving();
     for name in [
-        "HALDIR_MAX_SPEND",
-        "HALDIR_MAX_TTL",
-        "HALDIR_MAX_SCOPES",
-        "HALDIR_CONFIG",
-        "HALDIR_DB",
-        "HALDIR_PUBLIC_URL",
-        "HALDIR_WORKERS",
-        "HALDIR_CALL_TIMEOUT",
-        "HALDIR_RATE_LIMITS",
-        "HALDIR_LOG",
-        "PORT",
-        "HALDIR_TOOL_NAMES",
-        "HALDIR_BOOTSTRAP_TOKEN",
-        "HALDIR_SECURITY_CONTACT",
-        "HALDIR_MIRRORS",
-        "HALDIR_APPROVE_BY",
-        "HALDIR_LISTEN",
+        "HALDIR_MAX_SPEND", "HALDIR_MAX_TTL", "HALDIR_MAX_SCOPES", "HALDIR_CONFIG", "HALDIR_DB", "HALDIR_PUBLIC_URL",
+        "HALDIR_WORKERS", "HALDIR_CALL_TIMEOUT", "HALDIR_RATE_LIMITS", "HALDIR_LOG", "PORT", "HALDIR_TOOL_NAMES",
+        "HALDIR_BOOTSTRAP_TOKEN", "HALDIR_SECURITY_CONTACT", "HALDIR_MIRRORS", "HALDIR_APPROVE_BY", "HALDIR_LISTEN",
     ] {
         command.env(name, "");
     }

@@ -28,29 +28,9 @@ const SQL: [&str; 6] = ["SELECT ", "INSERT INTO ", "INSERT OR ", "DELETE FROM ",
 
 /// Constants of MCP and JSON-RPC, as they stand behind `=` in a definition.
 const PROTOCOL: [&str; 23] = [
-    "-32020",
-    "-32_020",
-    "-32021",
-    "-32_021",
-    "-32022",
-    "-32_022",
-    "\"2025-11-25\"",
-    "\"last-event-id\"",
-    "\"mcp-method\"",
-    "\"mcp-name\"",
-    "-32700",
-    "-32_700",
-    "-32600",
-    "-32_600",
-    "-32601",
-    "-32_601",
-    "-32602",
-    "-32_602",
-    "-32603",
-    "-32_603",
-    "\"2026-07-28\"",
-    "\"mcp-session-id\"",
-    "\"mcp-protocol-version\"",
+    "-32020", "-32_020", "-32021", "-32_021", "-32022", "-32_022", "\"2025-11-25\"", "\"last-event-id\"",
+    "\"mcp-method\"", "\"mcp-name\"", "-32700", "-32_700", "-32600", "-32_600", "-32601", "-32_601", "-32602",
+    "-32_602", "-32603", "-32_603", "\"2026-07-28\"", "\"mcp-session-id\"", "\"mcp-protocol-version\"",
 ];
 
 struct Source {

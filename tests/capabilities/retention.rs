@@ -231,11 +231,9 @@ fn retention_speaks_over_http_as_clients_expect() {
     );
     let answer = operator.send("PUT", "/v1/audit/retention", &[], r#"{"retain_days":90}"#).ok();
     assert_eq!((&answer["configured"], &answer["retain_days"]), (&json!(true), &json!(90)), "{answer}");
-    operator.send("PUT", "/v1/audit/retention", &[], r#"{"retain_days":"x"}"#).refused_field(
-        400,
-        "invalid_argument",
-        "retain_days",
-    );
+    operator
+        .send("PUT", "/v1/audit/retention", &[], r#"{"retain_days":"x"}"#)
+        .refused_field(400, "invalid_argument", "retain_days");
     operator.post("/v1/audit/retention/prune", &json!({})).refused(400, "confirmation_required");
     assert_eq!(operator.post("/v1/audit/retention/prune", &json!({"confirm": true})).ok()["pruned"], false);
     assert_eq!(operator.get("/v1/audit/retention/checkpoints?limit=5").ok(), json!({"count": 0, "checkpoints": []}));

@@ -147,11 +147,9 @@ fn both_secrets_are_valid_for_the_overlap_and_neither_lies_in_the_store() {
     let (house, receiver) = (House::new(), Receiver::new());
     let (_server, operator) = start(&house);
     let old = text(&register(&operator, &receiver, &Value::Null), "secret");
-    operator.send("POST", "/v1/webhooks/1/rotate-secret?grace_seconds=59", &[], "").refused_field(
-        400,
-        "invalid_argument",
-        "grace_seconds",
-    );
+    operator
+        .send("POST", "/v1/webhooks/1/rotate-secret?grace_seconds=59", &[], "")
+        .refused_field(400, "invalid_argument", "grace_seconds");
     let headers = [("Content-Type", "application/json")];
     let rotated = operator.send("POST", "/v1/webhooks/1/rotate-secret?grace_seconds=120", &headers, "").ok();
     let new = text(&rotated, "secret");

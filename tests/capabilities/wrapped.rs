@@ -65,13 +65,8 @@ fn a_wrapped_server_says_byte_for_byte_what_it_says_alone() {
     ];
     asked.extend(
         [
-            "test_simple_text",
-            "test_image_content",
-            "test_audio_content",
-            "test_embedded_resource",
-            "test_multiple_content_types",
-            "test_tool_with_logging",
-            "test_error_handling",
+            "test_simple_text", "test_image_content", "test_audio_content", "test_embedded_resource",
+            "test_multiple_content_types", "test_tool_with_logging", "test_error_handling",
         ]
         .map(call),
     );

@@ -15,23 +15,8 @@ pub(crate) use statements;
 /// Tables of which rows stay in memory from one batch to the next: in the row cache, in the policy cache, as rows of the write
 /// buffer that were committed, or as the tails of logs. A statement that changes one of these tables clears all of that.
 pub(crate) const CACHED_TABLES: [&str; 17] = [
-    "agents",
-    "api_keys",
-    "approval_rules",
-    "approvals",
-    "audit_entries",
-    "audit_heads",
-    "calls",
-    "former_secrets",
-    "log_folds",
-    "logs",
-    "policies",
-    "secrets",
-    "sessions",
-    "tenants",
-    "tool_tallies",
-    "upstream_tools",
-    "upstreams",
+    "agents", "api_keys", "approval_rules", "approvals", "audit_entries", "audit_heads", "calls", "former_secrets",
+    "log_folds", "logs", "policies", "secrets", "sessions", "tenants", "tool_tallies", "upstream_tools", "upstreams",
 ];
 
 /// Whether a statement changes a table of which rows are cached.

@@ -178,17 +178,8 @@ impl WriteBuffer {
     /// The rows of every kind.
     fn all(&self) -> [&dyn JobRows; 11] {
         [
-            &self.heads,
-            &self.agents,
-            &self.tools,
-            &self.usage,
-            &self.logged,
-            &self.spent,
-            &self.new_sessions,
-            &self.new_payments,
-            &self.authorized,
-            &self.in_flight_calls,
-            &self.calls,
+            &self.heads, &self.agents, &self.tools, &self.usage, &self.logged, &self.spent, &self.new_sessions,
+            &self.new_payments, &self.authorized, &self.in_flight_calls, &self.calls,
         ]
     }
 

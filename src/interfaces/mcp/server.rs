@@ -346,18 +346,8 @@ const ENDED_METHODS: [&str; 3] = ["initialize", "ping", "logging/setLevel"];
 
 /// The methods that this server answers.
 const KNOWN_METHODS: [&str; 12] = [
-    "initialize",
-    "ping",
-    "tools/list",
-    "tools/call",
-    "prompts/list",
-    "prompts/get",
-    "resources/list",
-    "resources/templates/list",
-    "resources/read",
-    "completion/complete",
-    "logging/setLevel",
-    "server/discover",
+    "initialize", "ping", "tools/list", "tools/call", "prompts/list", "prompts/get", "resources/list",
+    "resources/templates/list", "resources/read", "completion/complete", "logging/setLevel", "server/discover",
 ];
 
 /// A tool that does not exist is a fault of the request, not of a tool (MCP, Tools, Error handling).

@@ -26,21 +26,10 @@ pub fn commit(folder: &Path, next: &CheckpointCopy) -> Result<()> {
     fs::write(folder.join(&name), &next.note).map_err(failed)?;
     git(folder, &["add", "--", &name])?;
     let message = format!("{} at {} entries", next.origin, next.size);
+    // Empty, since after a restart the file may be there already.
     let commit = [
-        "-c",
-        "user.name=haldir",
-        "-c",
-        "user.email=haldir@localhost",
-        "-c",
-        "commit.gpgSign=false",
-        "commit",
-        "--quiet",
-        // After a restart, it may be there already.
-        "--allow-empty",
-        "--message",
-        &message,
-        "--",
-        &name,
+        "-c", "user.name=haldir", "-c", "user.email=haldir@localhost", "-c", "commit.gpgSign=false", "commit",
+        "--quiet", "--allow-empty", "--message", &message, "--", &name,
     ];
     git(folder, &commit)
 }

@@ -49,12 +49,7 @@ fn an_agents_values_do_not_have_those_of_operators_built_anew() {
 #[test]
 fn words_numbers_and_sentences_are_no_tokens() {
     for text in [
-        "Never deletes anything",
-        "not_approved",
-        "1234567890123456",
-        "2026-11-30",
-        "        ",
-        "aaaaaaaaaaaaaaaa1111",
+        "Never deletes anything", "not_approved", "1234567890123456", "2026-11-30", "        ", "aaaaaaaaaaaaaaaa1111",
         "internationalization",
     ] {
         assert!(!is_token(text), "{text}");

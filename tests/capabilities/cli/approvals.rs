@@ -49,15 +49,7 @@ fn nothing_that_an_agent_wrote_commands_the_terminal_or_orders_it_anew() {
     let session = terminal.session();
     let (action, details) = ("rent \u{202e}revres\u{2066}", "{\"to\": \"\u{9b}31mann\u{202e}\u{2028}\"}");
     let asked = [
-        "call",
-        "request-approval",
-        "--session-id",
-        &session,
-        "--action",
-        action,
-        "--details",
-        details,
-        "--reason",
+        "call", "request-approval", "--session-id", &session, "--action", action, "--details", details, "--reason",
         action,
     ];
     let id = terminal.done(&asked).json()["request_id"].as_str().unwrap().to_owned();

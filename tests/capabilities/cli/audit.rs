@@ -312,16 +312,7 @@ impl Witness {
     fn start(terminal: &Terminal, log: &str) -> Self {
         let folder = path(terminal, "witness");
         let arguments = [
-            "audit",
-            "witness",
-            "--listen",
-            "127.0.0.1:0",
-            "--name",
-            "w.example",
-            "--folder",
-            &folder,
-            "--log",
-            log,
+            "audit", "witness", "--listen", "127.0.0.1:0", "--name", "w.example", "--folder", &folder, "--log", log,
             "--json",
         ];
         let mut child = terminal.command(&arguments).stdout(Stdio::piped()).spawn().unwrap();

@@ -17,13 +17,7 @@ fn a_server_starts_with_the_written_settings_and_its_first_key_is_made_with_the_
         fs::read_dir(&folder).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
     names.sort_unstable();
     let expected = [
-        ".gitignore",
-        "Caddyfile",
-        "START.md",
-        "compose.yaml",
-        "haldir.env",
-        "haldir.service",
-        "haldir.toml",
+        ".gitignore", "Caddyfile", "START.md", "compose.yaml", "haldir.env", "haldir.service", "haldir.toml",
         "nginx.conf",
     ];
     assert_eq!(names, expected);

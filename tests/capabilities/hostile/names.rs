@@ -56,12 +56,7 @@ fn a_blocked_tool_is_blocked_on_every_way_by_whatever_name_it_is_called() {
             }
             // Names that are no tool's reach none.
             for name in [
-                "delete_all ",
-                " delete_all",
-                "delete_all\u{200b}",
-                "up.delete_all",
-                "DELETE_ALL",
-                "delete\u{2010}all",
+                "delete_all ", " delete_all", "delete_all\u{200b}", "up.delete_all", "DELETE_ALL", "delete\u{2010}all",
                 "",
             ] {
                 let told = front.call(way, name, &json!({}));

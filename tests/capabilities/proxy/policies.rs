@@ -160,15 +160,8 @@ fn an_amount_passes_no_limit_under_another_name_or_form() {
     let session = caller(&operator);
     add_policy(&operator, &json!({"type": "spend_limit", "max": 100}));
     for arguments in [
-        r#"{"amount":100.000000001}"#,
-        r#"{"amount":"nan"}"#,
-        r#"{"amount":"inf"}"#,
-        r#"{"amount":-500}"#,
-        r#"{"Amount":"500"}"#,
-        r#"{"total_price":500}"#,
-        r#"{"x":500}"#,
-        r#"{"amount":1e3}"#,
-        r#"{"a":{"b":[500]}}"#,
+        r#"{"amount":100.000000001}"#, r#"{"amount":"nan"}"#, r#"{"amount":"inf"}"#, r#"{"amount":-500}"#,
+        r#"{"Amount":"500"}"#, r#"{"total_price":500}"#, r#"{"x":500}"#, r#"{"amount":1e3}"#, r#"{"a":{"b":[500]}}"#,
     ] {
         let body = format!(r#"{{"session_id":"{session}","tool":"pay","arguments":{arguments}}}"#);
         blocked(&operator.post_text("/v1/proxy/call", &body), "policy_denied");
@@ -360,11 +353,9 @@ fn a_policy_is_tried_on_the_calls_in_the_log_before_it_holds() {
     assert_eq!(tested(json!({"type": "block_tool", "tool": "up.READ"}))["would_refuse"], 1);
     assert_eq!(tested(json!({"type": "rate_limit", "max_per_minute": 3}))["would_refuse"], 1);
     assert_eq!(tested(json!({"type": "time_window", "start_hour": 0, "end_hour": 24}))["would_refuse"], 0);
-    operator.post("/v1/proxy/policies/test", &json!({"type": "spend_limit"})).refused_field(
-        400,
-        "invalid_argument",
-        "max",
-    );
+    operator
+        .post("/v1/proxy/policies/test", &json!({"type": "spend_limit"}))
+        .refused_field(400, "invalid_argument", "max");
     assert_eq!(operator.get("/v1/proxy/policies").ok()["count"], 0);
     // A policy on trial logs what it would refuse, and refuses nothing.
     add_policy(&operator, &json!({"type": "spend_limit", "max": 10, "dry_run": true}));

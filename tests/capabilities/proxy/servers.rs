@@ -38,11 +38,7 @@ fn only_addresses_that_are_allowed_are_called() {
     let (house, upstream) = (House::new(), Upstream::new([tool("echo")]));
     let (_server, operator) = house.serve_operator();
     for url in [
-        "http://10.0.0.1/mcp",
-        "http://169.254.169.254/",
-        "http://[::1]:1/",
-        "http://127.0.0.2:1/",
-        "ftp://x/",
+        "http://10.0.0.1/mcp", "http://169.254.169.254/", "http://[::1]:1/", "http://127.0.0.2:1/", "ftp://x/",
         "nonsense",
     ] {
         operator.post("/v1/proxy/upstreams", &json!({"name": "x", "url": url})).refused(400, "unsafe_url");

@@ -295,18 +295,8 @@ pub(crate) fn write_agent(
 ) -> Result<()> {
     let (rank, s) = (rank(stats.actions), stats);
     let params = params![
-        tenant,
-        agent,
-        s.actions,
-        s.cost,
-        s.authorized,
-        s.burst_start,
-        s.burst_count,
-        s.refusal_start,
-        s.refusal_count,
-        s.secret_start,
-        s.secret_count,
-        rank,
+        tenant, agent, s.actions, s.cost, s.authorized, s.burst_start, s.burst_count, s.refusal_start, s.refusal_count,
+        s.secret_start, s.secret_count, rank,
     ];
     db.execute(PUT_AGENT, params)?;
     if *moved {

@@ -171,22 +171,9 @@ impl Tx {
     pub fn insert_api_key(&mut self, key: &ApiKey) -> Result<()> {
         let ApiKey { ceilings, .. } = key;
         let params = params![
-            key.digest,
-            key.prefix,
-            key.tenant,
-            key.name,
-            key.tier,
-            key.role,
-            key.scopes,
-            ceilings.scopes,
-            ceilings.admin,
-            ceilings.spend,
-            ceilings.daily,
-            ceilings.ttl,
-            key.created_at,
-            key.expires_at,
-            key.last_used_at,
-            key.revoked_at,
+            key.digest, key.prefix, key.tenant, key.name, key.tier, key.role, key.scopes, ceilings.scopes,
+            ceilings.admin, ceilings.spend, ceilings.daily, ceilings.ttl, key.created_at, key.expires_at,
+            key.last_used_at, key.revoked_at,
         ];
         self.change(INSERT_KEY, params).map(drop)
     }

@@ -34,13 +34,12 @@ pub const NEXT: &str = "_next";
 const FORM: &str = "application/x-www-form-urlencoded";
 
 /// The operations that forms of the dashboard call.
-#[rustfmt::skip]
 pub const OPERATIONS: [&str; 28] = [
     "acceptTools", "addApprovalRule", "addProxyPolicy", "approveRequest", "capturePayment", "createApiKey",
     "createComplianceSchedule", "deleteApprovalRule", "deleteComplianceSchedule", "deleteProxyPolicy", "deleteSecret",
-    "deleteUpstream", "deleteWebhook", "denyRequest", "markTool", "pingWebhook", "registerUpstream",
-    "registerWebhook", "resendDeadLetters", "revokeApiKey", "revokeSession", "rotateApiKey", "rotateWebhookSecret",
-    "setAuditRetention", "stopAgent", "storeSecret", "verifyAuditTrail", "voidPayment",
+    "deleteUpstream", "deleteWebhook", "denyRequest", "markTool", "pingWebhook", "registerUpstream", "registerWebhook",
+    "resendDeadLetters", "revokeApiKey", "revokeSession", "rotateApiKey", "rotateWebhookSecret", "setAuditRetention",
+    "stopAgent", "storeSecret", "verifyAuditTrail", "voidPayment",
 ];
 
 /// The fields of a form.

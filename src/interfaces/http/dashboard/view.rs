@@ -324,10 +324,9 @@ impl Field {
 
 /// Whether the cells of a column need no name beside them on a narrow screen.
 pub fn speaks_for_itself(column: &str) -> bool {
-    #[rustfmt::skip]
     const PLAIN: [&str; 16] = [
-        "Time", "Agent", "What", "Outcome", "Arguments", "Why", "Asked", "Tool", "Name", "State", "Session", "Address", "Key",
-        "Control", "Event", "Says",
+        "Time", "Agent", "What", "Outcome", "Arguments", "Why", "Asked", "Tool", "Name", "State", "Session", "Address",
+        "Key", "Control", "Event", "Says",
     ];
     PLAIN.contains(&column)
 }
