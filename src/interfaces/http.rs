@@ -19,7 +19,6 @@ pub mod openapi;
 pub mod respond;
 pub mod rest;
 pub mod rpc_errors;
-mod server_card;
 mod stalled;
 pub mod telemetry;
 pub mod upstream;
@@ -108,7 +107,6 @@ struct Shared {
     listeners: descriptors::Listeners,
     /// The bodies that clients are sending.
     receiving: body_budget::BodyBudget,
-    openapi: String,
     discovery: discovery::Discovery,
     public_url: String,
     /// Who calls `/mcp` without a key.
@@ -148,7 +146,6 @@ impl App {
             upstream_sessions: upstream::UpstreamSessions::default(),
             listeners: descriptors::Listeners::new(settings.connections),
             receiving: body_budget::BodyBudget::new(settings.message_bytes.max(MAX_BODY_BYTES)),
-            openapi: openapi::document(&public_url)?,
             discovery: discovery::Discovery::new(&public_url, settings)?,
             haldir,
             public_url,
@@ -181,16 +178,8 @@ impl App {
     pub fn router(&self) -> Router {
         rest::routes()
             .route("/mcp", mcp::routes())
-            .route("/mcp/server-card", get(server_card::serve_card))
             .route("/mcp/{upstream}", upstream::routes())
-            .route("/.well-known/ai-catalog.json", get(server_card::serve_catalog))
-            .route("/openapi.json", get(openapi::serve))
-            .route("/llms.txt", get(discovery::llms_txt))
-            .route("/.well-known/ai-plugin.json", get(discovery::ai_plugin))
-            .route("/.well-known/mcp/mcp.json", get(discovery::mcp_json))
-            .route("/.well-known/mcp/server-card.json", get(discovery::server_card))
-            .route("/.well-known/jwks.json", get(discovery::jwks))
-            .route("/.well-known/security.txt", get(discovery::security_txt))
+            .merge(self.shared.discovery.routes())
             .merge(oauth::routes())
             .merge(dashboard::routes())
             .route("/", get(dashboard::root))

@@ -1,13 +1,15 @@
-//! What tells programs and people what this server is, all from the list of operations and the public URL.
+//! What tells programs and people what this server is, all from the list of operations and the public URL. Documents that do
+//! not change while the process runs have templates in `templates/discovery`.
 
 use std::fmt::Write as _;
 
-use axum::{Extension, extract::State, response::Response};
+use axum::{Extension, Router, body::Body, extract::State, response::Response, routing::get};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use http::HeaderValue;
+use http::{HeaderName, HeaderValue, header};
+use rmcp::model::ProtocolVersion;
 use serde_json::{Value, json};
 
-use super::{App, HttpSettings, guard::RequestId, respond, server_card};
+use super::{App, HttpSettings, guard::RequestId, openapi, respond};
 use crate::{
     call::PublishedKey,
     error::{Code, Error, Result},
@@ -23,14 +25,27 @@ const SECURITY_TXT_SECONDS: i64 = 180 * 86_400;
 /// The longest contact.
 const MAX_CONTACT_CHARS: usize = 500;
 
-/// The documents that do not change while the process runs.
+const JSON: &str = "application/json";
+/// The headers of documents that pages of any origin may read, and keep for an hour.
+const OF_ANY_ORIGIN: [(HeaderName, &str); 4] = [
+    (header::CACHE_CONTROL, "public, max-age=3600"),
+    (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
+    (header::ACCESS_CONTROL_ALLOW_METHODS, "GET"),
+    (header::ACCESS_CONTROL_ALLOW_HEADERS, "Content-Type"),
+];
+
+/// A document that does not change while the process runs.
+#[derive(Clone)]
+struct Document {
+    path: &'static str,
+    content_type: &'static str,
+    is_for_any_origin: bool,
+    body: String,
+}
+
+/// The documents, and what `security.txt` is made of.
 pub struct Discovery {
-    llms: String,
-    plugin: String,
-    mcp: String,
-    card: String,
-    server_card: String,
-    catalog: String,
+    documents: Vec<Document>,
     contact: Option<String>,
     public_url: String,
 }
@@ -38,34 +53,57 @@ pub struct Discovery {
 impl Discovery {
     /// Writes them for a server at `public_url`.
     pub fn new(public_url: &str, settings: &HttpSettings) -> Result<Self> {
-        let public_url = public_url.to_owned();
+        let url = public_url;
         let contact = settings.security_contact.clone();
         if let Some(contact) = &contact {
             check_contact(contact)?;
         }
-        Ok(Self {
-            llms: llms(&public_url),
-            plugin: plugin(&public_url, contact.as_deref()).to_string(),
-            mcp: mcp(&public_url).to_string(),
-            card: card(&public_url)?.to_string(),
-            server_card: server_card::card(&public_url, SUMMARY).to_string(),
-            catalog: server_card::catalog(&public_url, SUMMARY).to_string(),
-            contact,
-            public_url,
+        let document =
+            |path, content_type, is_for_any_origin, body| Document { path, content_type, is_for_any_origin, body };
+        let documents = vec![
+            document("/openapi.json", JSON, false, openapi::document(url)?),
+            document("/llms.txt", "text/plain; charset=utf-8", false, llms(url)),
+            document("/.well-known/ai-plugin.json", JSON, false, plugin(url, contact.as_deref())?.to_string()),
+            document("/.well-known/mcp/mcp.json", JSON, false, mcp(url)?.to_string()),
+            document("/.well-known/mcp/server-card.json", JSON, true, card(url)?.to_string()),
+            // SEP-2127: a server card beside the endpoint, and a catalog that leads to it.
+            document("/mcp/server-card", "application/mcp-server-card+json", true, server_card(url)?.to_string()),
+            document("/.well-known/ai-catalog.json", "application/ai-catalog+json", true, catalog(url)?.to_string()),
+        ];
+        Ok(Self { documents, contact, public_url: url.to_owned() })
+    }
+
+    /// The routes of all documents.
+    pub fn routes(&self) -> Router<App> {
+        let others = Router::new()
+            .route("/.well-known/jwks.json", get(jwks))
+            .route("/.well-known/security.txt", get(security_txt));
+        self.documents.iter().cloned().fold(others, |router, document| {
+            router.route(document.path, get(move || std::future::ready(document.response())))
         })
     }
 }
 
-impl Discovery {
-    /// The server card by SEP-2127.
-    pub fn server_card(&self) -> &str {
-        &self.server_card
+impl Document {
+    fn response(&self) -> Response {
+        let mut response = Response::new(Body::from(self.body.clone()));
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(self.content_type));
+        for (name, value) in OF_ANY_ORIGIN.into_iter().filter(|_| self.is_for_any_origin) {
+            headers.insert(name, HeaderValue::from_static(value));
+        }
+        response
     }
+}
 
-    /// The catalog that leads to it.
-    pub fn catalog(&self) -> &str {
-        &self.catalog
+/// A template with its placeholders, between at signs, filled in.
+fn filled(template: &str, values: &[(&str, &str)]) -> Result<Value> {
+    let mut text = template.replace("@VERSION@", VERSION).replace("@SUMMARY@", SUMMARY);
+    for (placeholder, value) in values {
+        let value = Value::from(*value).to_string();
+        text = text.replace(placeholder, &value[1..value.len() - 1]);
     }
+    serde_json::from_str(&text).map_err(Error::internal)
 }
 
 /// RFC 9116 section 2.5.3: a URI, such as `mailto:security@example.com`.
@@ -114,56 +152,38 @@ fn first_sentence(text: &str) -> &str {
     text.find(". ").map_or(text, |end| &text[..=end])
 }
 
-fn plugin(public_url: &str, contact: Option<&str>) -> Value {
-    let writes: Vec<_> = operations::all()
-        .iter()
-        .filter(|operation| operation.tool.is_some() && matches!(operation.run, Run::Write(_)))
-        .map(|operation| operation.name)
-        .collect();
-    let for_models = format!(
-        "{SUMMARY} Begin with createSession and give its session_id in every further call. These operations change \
-         something: {}.",
-        writes.join(", ")
-    );
-    json!({
-        "schema_version": "v1",
-        "name_for_human": "haldir",
-        "name_for_model": "haldir",
-        "description_for_human": SUMMARY,
-        "description_for_model": for_models,
-        "auth": {"type": "service_http", "authorization_type": "bearer"},
-        "api": {"type": "openapi", "url": format!("{public_url}/openapi.json")},
-        // The format wants these, and there is nothing true to say without a contact.
-        "logo_url": "",
-        "contact_email": contact.and_then(|contact| contact.strip_prefix("mailto:")).unwrap_or_default(),
-        "legal_info_url": "",
-    })
+fn plugin(public_url: &str, contact: Option<&str>) -> Result<Value> {
+    let writes = operations::all().iter().filter(|one| one.tool.is_some() && matches!(one.run, Run::Write(_)));
+    let writes = writes.map(|operation| operation.name).collect::<Vec<_>>().join(", ");
+    // The format wants a contact, a logo and legal information; there is nothing true to say of what is not set.
+    let contact = contact.and_then(|contact| contact.strip_prefix("mailto:")).unwrap_or_default();
+    let values = [("@PUBLIC_URL@", public_url), ("@WRITES@", &writes), ("@CONTACT@", contact)];
+    filled(include_str!("../../../templates/discovery/ai-plugin.json"), &values)
 }
 
-fn mcp(public_url: &str) -> Value {
-    json!({
-        "name": "haldir",
-        "version": VERSION,
-        "description": SUMMARY,
-        "url": public_url,
-        "mcpEndpoint": format!("{public_url}/mcp"),
-        "transport": "http",
-        "authentication": {
-            "type": "bearer",
-            "instructions": "Send an API key as Authorization: Bearer hld_…; an operator makes one with POST /v1/keys",
-        },
-        "capabilities": {
-            "tools": tools::all().iter().map(|tool| tool.name.as_ref()).collect::<Vec<_>>(),
-            "prompts": prompts::all().iter().map(|prompt| prompt.name.as_str()).collect::<Vec<_>>(),
-            "resources": true,
-        },
-        "links": {
-            "openapi": format!("{public_url}/openapi.json"),
-            "llms": format!("{public_url}/llms.txt"),
-            "serverCard": format!("{public_url}/mcp/server-card"),
-            "catalog": format!("{public_url}/.well-known/ai-catalog.json"),
-        },
-    })
+fn mcp(public_url: &str) -> Result<Value> {
+    let template = include_str!("../../../templates/discovery/mcp.json");
+    let mut document = filled(template, &[("@PUBLIC_URL@", public_url)])?;
+    document["capabilities"]["tools"] = tools::all().iter().map(|tool| tool.name.as_ref()).collect();
+    document["capabilities"]["prompts"] = prompts::all().into_iter().map(|prompt| prompt.name).collect();
+    Ok(document)
+}
+
+/// The server card by SEP-2127. It is for connecting alone: tools are listed over the protocol.
+fn server_card(public_url: &str) -> Result<Value> {
+    let template = include_str!("../../../templates/discovery/server-card.json");
+    let mut card = filled(template, &[("@PUBLIC_URL@", public_url)])?;
+    let versions = ProtocolVersion::KNOWN_VERSIONS.iter().map(ProtocolVersion::as_str);
+    card["remotes"][0]["supportedProtocolVersions"] = versions.collect();
+    Ok(card)
+}
+
+/// The catalog that leads to the server card.
+fn catalog(public_url: &str) -> Result<Value> {
+    let host = public_url.split_once("://").map_or(public_url, |(_, rest)| rest);
+    let host = host.split(['/', ':']).next().unwrap_or_default();
+    let template = include_str!("../../../templates/discovery/ai-catalog.json");
+    filled(template, &[("@PUBLIC_URL@", public_url), ("@HOST@", host)])
 }
 
 /// The card that is shipped beside the program, with the address of this server; a test holds the file against the
@@ -181,28 +201,8 @@ fn card(public_url: &str) -> Result<Value> {
     Ok(card)
 }
 
-/// `/llms.txt`.
-pub async fn llms_txt(State(app): State<App>) -> Response {
-    respond::text(app.shared.discovery.llms.clone())
-}
-
-/// `/.well-known/ai-plugin.json`.
-pub async fn ai_plugin(State(app): State<App>) -> Response {
-    respond::json(200, app.shared.discovery.plugin.clone())
-}
-
-/// `/.well-known/mcp/mcp.json`.
-pub async fn mcp_json(State(app): State<App>) -> Response {
-    respond::json(200, app.shared.discovery.mcp.clone())
-}
-
-/// `/.well-known/mcp/server-card.json`.
-pub async fn server_card(State(app): State<App>) -> Response {
-    server_card::public(&app.shared.discovery.card, HeaderValue::from_static("application/json"))
-}
-
 /// `/.well-known/jwks.json` (RFC 7517, RFC 8037): the keys that tree heads are signed with, the newest first.
-pub async fn jwks(State(app): State<App>, Extension(id): Extension<RequestId>) -> Response {
+async fn jwks(State(app): State<App>, Extension(id): Extension<RequestId>) -> Response {
     match app.shared.haldir.published_keys() {
         Ok(keys) => {
             let key = |published: &PublishedKey| {
@@ -219,10 +219,7 @@ pub async fn jwks(State(app): State<App>, Extension(id): Extension<RequestId>) -
 }
 
 /// `/.well-known/security.txt` (RFC 9116), where the operator set a contact: without one there is nothing true to say.
-pub async fn security_txt(
-    State(app): State<App>,
-    axum::Extension(id): axum::Extension<super::guard::RequestId>,
-) -> Response {
+async fn security_txt(State(app): State<App>, Extension(id): Extension<RequestId>) -> Response {
     let discovery = &app.shared.discovery;
     let Some(contact) = &discovery.contact else {
         let message = "no security contact is set: an operator sets one with --security-contact";
@@ -239,6 +236,6 @@ pub async fn security_txt(
     }
     text.push_str("Preferred-Languages: en\n");
     let mut response = respond::text(text);
-    response.headers_mut().insert(http::header::CACHE_CONTROL, HeaderValue::from_static("max-age=86400"));
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("max-age=86400"));
     response
 }

@@ -1,14 +1,8 @@
 //! The OpenAPI 3.1 document, generated from the operations.
 
-mod keyless;
-
-use axum::{extract::State, response::Response};
 use serde_json::{Map, Value, json};
 
-use super::{
-    App,
-    respond::{self, NDJSON, PLAIN_TEXT},
-};
+use super::respond::{NDJSON, PLAIN_TEXT};
 use crate::{
     error::{Code, Error, Result},
     model::{Resource, SessionId},
@@ -20,11 +14,6 @@ const COMPONENTS: &str = "/components/schemas";
 
 /// The text of a header: ASCII, without white space at either end (RFC 9110, section 5.5).
 const HEADER_PATTERN: &str = "^[!-~]([ -~]*[!-~])?$";
-
-/// The document.
-pub async fn serve(State(app): State<App>) -> Response {
-    respond::json(200, app.shared.openapi.clone())
-}
 
 /// Writes the document for a server at `public_url`.
 pub fn document(public_url: &str) -> Result<String> {
@@ -41,45 +30,30 @@ pub fn document(public_url: &str) -> Result<String> {
         named.extend(name_parts(operation, &mut described));
         path[operation.method.as_str().to_ascii_lowercase()] = described;
     }
-    for (path, description) in [
-        ("/healthz", "Whether the process runs"),
-        ("/livez", "Whether the process runs, and nothing else"),
-        ("/readyz", "Whether the store answers, and each thing that haldir needs"),
-        ("/v1", "What there is"),
-        ("/v1/status", "How this process is doing, without a figure of any tenant"),
-    ] {
-        let (described, answer) = keyless::path(path, description);
-        paths.insert(path.to_owned(), described);
-        named.extend([answer]);
-    }
-    let mut schemas = Map::new();
-    schemas.extend(inputs.take_definitions(true));
-    schemas.extend(outputs.take_definitions(true));
-    schemas.extend(named);
-    schemas.insert("Error".to_owned(), error_schema());
-    schemas.insert("RateLimitError".to_owned(), rate_limit_schema());
-    let document = json!({
-        "openapi": "3.1.0",
-        "info": {
-            "title": "haldir",
-            "version": env!("CARGO_PKG_VERSION"),
-            "description": "Governance for AI agents: sessions with scopes and budgets, a vault, and an audit log in \
-                            which every change is detectable.",
-            "license": {"name": "MIT", "identifier": "MIT"},
-        },
-        "servers": [{"url": public_url}],
-        "security": [{"BearerAuth": []}, {"ApiKeyAuth": []}],
-        "tags": tags(),
-        "paths": paths,
-        "components": {
-            "schemas": schemas,
-            "securitySchemes": {
-                "BearerAuth": {"type": "http", "scheme": "bearer", "description": "Authorization: Bearer hld_…"},
-                "ApiKeyAuth": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
-            },
-        },
-    });
+    let mut document = base()?;
+    paths.extend(members(document["paths"].take()));
+    let schemas = inputs.take_definitions(true).into_iter().chain(outputs.take_definitions(true)).chain(named);
+    let schemas: Map<_, _> = schemas.chain(members(document["components"]["schemas"].take())).collect();
+    document["info"]["version"] = env!("CARGO_PKG_VERSION").into();
+    document["servers"] = json!([{"url": public_url}]);
+    document["tags"] = tags().into();
+    document["paths"] = paths.into();
+    document["components"]["schemas"] = schemas.into();
     serde_json::to_string(&document).map_err(Error::internal)
+}
+
+/// The document without operations: errors, and the paths without a key that are no operation.
+fn base() -> Result<Value> {
+    let mut base: Value = serde_json::from_str(include_str!("openapi/base.json")).map_err(Error::internal)?;
+    for name in ["Error", "RateLimitError"] {
+        let schema = &mut base["components"]["schemas"][name];
+        schema["properties"]["code"]["enum"] = Code::ALL.iter().map(|code| code.name()).collect();
+    }
+    Ok(base)
+}
+
+fn members(object: Value) -> Map<String, Value> {
+    if let Value::Object(members) = object { members } else { Map::new() }
 }
 
 fn describe(operation: &Operation, mut input: Value, mut output: Value) -> Value {
@@ -152,12 +126,9 @@ fn parameters(operation: &Operation, input: &mut Value) -> Vec<Value> {
         .filter_map(|name| name.as_str().map(str::to_owned))
         .collect();
     let all_in_query = !operation.method.has_body();
-    let fields = match input["properties"].take() {
-        Value::Object(fields) => fields,
-        _ => Map::new(),
-    };
-    let (moved, kept): (Map<_, _>, Map<_, _>) =
-        fields.into_iter().partition(|(name, _)| all_in_query || in_path.contains(&name.as_str()));
+    let (moved, kept): (Map<_, _>, Map<_, _>) = members(input["properties"].take())
+        .into_iter()
+        .partition(|(name, _)| all_in_query || in_path.contains(&name.as_str()));
     let still_required: Vec<_> = required.iter().filter(|name| kept.contains_key(*name)).cloned().collect();
     input["properties"] = Value::Object(kept);
     if still_required.is_empty() {
@@ -323,17 +294,6 @@ fn limit_headers() -> Value {
     })
 }
 
-fn rate_limit_schema() -> Value {
-    let mut schema = error_schema();
-    schema["required"] = json!(["error", "code", "limit", "tier", "retry_after"]);
-    schema["properties"]["limit"] = json!({"type": "integer", "description": "Calls an hour"});
-    schema["properties"]["tier"] = json!({"type": "string", "description": "The key's tier"});
-    schema["properties"]["retry_after"] = json!({"type": "integer", "description": "Seconds until the hour ends"});
-    schema["properties"]["reset"] = json!({"type": "integer", "description": "When the hour ends, in Unix seconds"});
-    schema["properties"]["resource"] = json!({"type": "string", "description": "What was counted: calls"});
-    schema
-}
-
 /// A refused payment is an error and a `PaymentResult` in one.
 fn payment_refusal(output: &Value) -> Value {
     let mut schema = error_schema();
@@ -355,18 +315,7 @@ fn call_refusal(output: &Value) -> Value {
 }
 
 fn error_schema() -> Value {
-    let codes: Vec<_> = Code::ALL.iter().map(|code| code.name()).collect();
-    json!({
-        "type": "object",
-        "required": ["error", "code"],
-        "properties": {
-            "error": {"type": "string", "description": "For people: what was wrong, and what would be right"},
-            "code": {"type": "string", "enum": codes},
-            "field": {"type": "string", "description": "The input field that it is about"},
-            "retryable": {"type": "boolean", "description": "Whether the same call may succeed later"},
-            "request_id": {"type": "string", "description": "As in the header X-Request-ID"},
-        },
-    })
+    base().map(|mut base| base["components"]["schemas"]["Error"].take()).unwrap_or_default()
 }
 
 /// The descriptions of the tags that operations use.
