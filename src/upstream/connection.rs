@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 
 use super::{
     Failure, FailureKind,
-    dispatcher::{Dispatcher, Sink},
+    dispatcher::Sink,
     in_flight::{InFlight, Ticket},
     levels::Told,
     mid_call::{CallClock, CallListener},
@@ -61,7 +61,6 @@ struct Server {
 pub(super) struct Connection(Arc<Inner>);
 
 struct Inner {
-    input: mpsc::Sender<Zeroizing<String>>,
     /// Over HTTP: takes requests directly.
     session: Option<Arc<Session>>,
     in_flight: InFlight,
@@ -102,29 +101,26 @@ impl Connection {
         (beginning, within): (Beginning, Duration),
         tools_changed: Arc<AtomicBool>,
     ) -> Result<Self, Failure> {
-        let (in_flight, stop, ended) = (InFlight::default(), CancellationToken::new(), CancellationToken::new());
+        let (stop, ended) = (CancellationToken::new(), CancellationToken::new());
         let guard = ended.clone().drop_guard();
-        let dispatcher = |input: &mpsc::Sender<Zeroizing<String>>| {
-            let (in_flight, input) = (in_flight.clone(), input.clone());
-            Dispatcher { in_flight, input, tools_changed }
-        };
-        let (input, session) = match source {
+        let (in_flight, session) = match source {
             Source::Http(upstream) => {
                 let (input, messages) = mpsc::channel(MAX_WAITING);
-                let session = upstream.start(messages, Sink::Dispatcher(dispatcher(&input)), stop.child_token());
+                let in_flight = InFlight::new(input, tools_changed);
+                let session = upstream.start(messages, Sink::InFlight(in_flight.clone()), stop.child_token());
                 tokio::spawn(end_with(Arc::clone(&session), in_flight.clone(), stop.clone(), guard));
-                (input, Some(session))
+                (in_flight, Some(session))
             }
             Source::Child(_) => {
                 let transport = Transport::start(source, most)?;
-                let input = transport.input.clone();
-                let receiver = Receiver { transport, incoming: dispatcher(&input), most };
+                let in_flight = InFlight::new(transport.input.clone(), tools_changed);
+                let receiver = Receiver { transport, in_flight: in_flight.clone(), most };
                 tokio::spawn(receiver.run(stop.clone(), guard));
-                (input, None)
+                (in_flight, None)
             }
         };
         let (server, told, guard) = (OnceLock::new(), Told::default(), stop.clone().drop_guard());
-        let this = Self(Arc::new(Inner { input, session, in_flight, server, told, stop, ended, _stop: guard }));
+        let this = Self(Arc::new(Inner { session, in_flight, server, told, stop, ended, _stop: guard }));
         let begun = match timeout(within, this.introduce(beginning)).await {
             Ok(begun) => begun,
             Err(_) => Err(Failure::timed_out(within)),
@@ -209,7 +205,7 @@ impl Connection {
 
     /// Whether requests may still be made over it.
     pub(super) fn is_usable(&self) -> bool {
-        !self.0.in_flight.has_ended() && !self.0.stop.is_cancelled() && !self.0.input.is_closed()
+        !self.0.in_flight.has_ended() && !self.0.stop.is_cancelled() && !self.0.in_flight.input().is_closed()
     }
 
     /// Ends the connection, and waits until the child behind it has ended.
@@ -230,20 +226,12 @@ impl Connection {
             None => (None, Vec::new()),
         };
         let is_call = context.is_some();
-        let (mut ticket, answer) = self.0.in_flight.begin(&self.0.input, context)?;
+        let (mut ticket, answer) = self.0.in_flight.begin(context)?;
         let text = self.written(method, params, &ticket, is_call, more);
         if !self.0.session.as_ref().is_some_and(|session| session.send_request(&text)) {
             // Fails if the connection has ended; its reader says why.
-            let _ = self.0.input.send(text).await;
+            let _ = self.0.in_flight.input().send(text).await;
         }
-        self.answered(&mut ticket, answer).await
-    }
-
-    async fn answered(
-        &self,
-        ticket: &mut Ticket,
-        answer: tokio::sync::oneshot::Receiver<super::in_flight::Answer>,
-    ) -> Result<Box<RawValue>, Failure> {
         let answer = tokio::select! {
             biased;
             answer = answer => answer,
@@ -277,7 +265,7 @@ impl Connection {
 
     async fn send(&self, text: String) {
         // Fails if the connection has ended, which the next request finds out.
-        let _ = self.0.input.send(text.into()).await;
+        let _ = self.0.in_flight.input().send(text.into()).await;
     }
 
     /// Sets `tools_changed` whenever a server of 2026-07-28 says so; a server of an earlier revision says it unasked.
@@ -335,7 +323,7 @@ fn with_meta(params: &str, meta: &[(&'static str, String)]) -> String {
 /// Reads what a child sends.
 struct Receiver {
     transport: Transport,
-    incoming: Dispatcher,
+    in_flight: InFlight,
     most: usize,
 }
 
@@ -355,8 +343,7 @@ async fn end_with(session: Arc<Session>, in_flight: InFlight, stop: Cancellation
 impl Receiver {
     async fn run(mut self, stop: CancellationToken, ended: DropGuard) {
         let unavailable = |message: String| Failure::new(FailureKind::Unavailable, message);
-        let Dispatcher { in_flight, input, .. } = &self.incoming;
-        let (in_flight, input) = (in_flight.clone(), input.clone());
+        let in_flight = self.in_flight;
         let failure = loop {
             let incoming = tokio::select! {
                 biased;
@@ -364,14 +351,14 @@ impl Receiver {
                 () = in_flight.given_up() => break unavailable(TAKES_NOTHING.to_owned()),
                 incoming = self.transport.output.recv() => incoming,
                 // A child that closed its input may write for ever.
-                () = async { input.closed().await; tokio::time::sleep(READ_ON).await } => None,
+                () = async { in_flight.input().closed().await; tokio::time::sleep(READ_ON).await } => None,
             };
             match incoming {
                 Some(Incoming::Message { text, answering, .. }) => {
                     if let Some(text) = self.transport.without_noise(text) {
                         for text in message::messages(text) {
                             match Message::read(&text) {
-                                Ok(message) => self.incoming.take(&message, text.len(), answering.as_deref()).await,
+                                Ok(message) => in_flight.take(&message, text.len(), answering.as_deref()).await,
                                 Err(_) => self.transport.noise(&text),
                             }
                         }

@@ -1,15 +1,8 @@
 //! Where an upstream's messages go: to the requests in flight of haldir's own connection, or to the relay's queue.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::time::Duration;
 
 use tokio::{sync::mpsc, time::timeout};
-use zeroize::Zeroizing;
 
 use super::{
     Failure,
@@ -31,14 +24,14 @@ pub(super) enum Sink {
     Queue(mpsc::Sender<Incoming>),
     /// To the requests in flight. The task that reads a response dispatches it: a queue to another task would wake two more
     /// threads for each call.
-    Dispatcher(Dispatcher),
+    InFlight(InFlight),
 }
 
 impl Sink {
     /// Passes on a message, whose text is given; `answering` is the request in whose answer it stands.
     pub(super) async fn pass(&self, message: &Message<'_>, text: &str, answering: Option<&str>) {
         match self {
-            Self::Dispatcher(dispatcher) => dispatcher.take(message, text.len(), answering).await,
+            Self::InFlight(in_flight) => in_flight.take(message, text.len(), answering).await,
             Self::Queue(queue) => {
                 let (text, answering) = (text.to_owned(), answering.map(str::to_owned));
                 // Fails if the connection has ended.
@@ -50,7 +43,7 @@ impl Sink {
     /// Says that no answer to the request of this id will come.
     pub(super) async fn fail(&self, id: &str, failure: Failure) {
         match self {
-            Self::Dispatcher(dispatcher) => dispatcher.in_flight.failed(id, failure),
+            Self::InFlight(in_flight) => in_flight.failed(id, failure),
             Self::Queue(queue) => {
                 // As above.
                 let _ = queue.send(Incoming::Failed { id: id.to_owned(), failure }).await;
@@ -59,28 +52,21 @@ impl Sink {
     }
 }
 
-/// Hands messages to the requests in flight, and answers the upstream's requests.
-pub(super) struct Dispatcher {
-    pub(super) in_flight: InFlight,
-    pub(super) input: mpsc::Sender<Zeroizing<String>>,
-    /// Set when the upstream says that its tools have changed.
-    pub(super) tools_changed: Arc<AtomicBool>,
-}
-
-impl Dispatcher {
-    /// Takes a message of `length` bytes; `answering` is the request in whose answer it stands, over HTTP.
+impl InFlight {
+    /// Hands a message of `length` bytes to its request, or answers it; `answering` is the request in whose answer it stands,
+    /// over HTTP.
     pub(super) async fn take(&self, message: &Message<'_>, length: usize, answering: Option<&str>) {
         if let Some(id) = message.answers() {
-            return self.in_flight.answered(id, message);
+            return self.answered(id, message);
         }
-        let response = match self.in_flight.heard(message, length, answering) {
+        let response = match self.heard(message, length, answering) {
             Taken::Done => return,
             Taken::Refused(response) => response,
             Taken::Asked(asked) => {
-                let (in_flight, input) = (self.in_flight.clone(), self.input.clone());
+                let in_flight = self.clone();
                 tokio::spawn(async move {
                     if let Some((response, _place)) = asked.response().await {
-                        respond(&in_flight, &input, response).await;
+                        in_flight.respond(response).await;
                     }
                 });
                 return;
@@ -88,7 +74,7 @@ impl Dispatcher {
             Taken::Passes => {
                 let Some(id) = message.request_id() else {
                     if message.is("notifications/tools/list_changed") {
-                        self.tools_changed.store(true, Ordering::Release);
+                        self.note_change();
                     }
                     return;
                 };
@@ -96,15 +82,15 @@ impl Dispatcher {
             }
         };
         // While there is no room for it, nothing is read.
-        respond(&self.in_flight, &self.input, response).await;
+        self.respond(response).await;
     }
-}
 
-/// Answers the upstream; one that takes no answer for a while is given up.
-async fn respond(in_flight: &InFlight, input: &mpsc::Sender<Zeroizing<String>>, response: String) {
-    if timeout(TAKEN_WITHIN, input.send(response.into())).await.is_err() {
-        tracing::warn!("an upstream does not take the answers to its requests; its connection is ended");
-        in_flight.give_up();
+    /// Answers the upstream; one that takes no answer for a while is given up.
+    async fn respond(&self, response: String) {
+        if timeout(TAKEN_WITHIN, self.input().send(response.into())).await.is_err() {
+            tracing::warn!("an upstream does not take the answers to its requests; its connection is ended");
+            self.give_up();
+        }
     }
 }
 

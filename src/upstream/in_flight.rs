@@ -9,7 +9,10 @@
 mod tests;
 
 use std::{
-    sync::{Arc, atomic::AtomicUsize},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -49,11 +52,14 @@ const WHOSE: &str = "haldir cannot tell which call this belongs to: calls of sev
 pub(super) type Answer = Result<Box<RawValue>, Failure>;
 
 /// The requests in flight on one connection.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(super) struct InFlight(Arc<Shared>);
 
-#[derive(Default)]
 struct Shared {
+    /// Messages to the upstream.
+    input: mpsc::Sender<Zeroizing<String>>,
+    /// Set when the upstream says that its tools have changed.
+    tools_changed: Arc<AtomicBool>,
     /// The upstream's requests whose answers are not sent yet, or that a client still has.
     open: Arc<AtomicUsize>,
     /// Whether the upstream does not take the answers to its requests.
@@ -147,7 +153,6 @@ pub(super) struct Ticket {
     /// Its id, as it is written; its progress token too.
     pub(super) id: u64,
     in_flight: InFlight,
-    input: mpsc::Sender<Zeroizing<String>>,
     over: bool,
 }
 
@@ -172,7 +177,7 @@ impl Drop for Ticket {
         };
         let notification = cancelled(&id.to_string(), Some("nobody waits for it any more"));
         // Fails if the connection has ended, or takes nothing.
-        let _ = self.input.try_send(notification.into());
+        let _ = in_flight.input().try_send(notification.into());
         match tokio::runtime::Handle::try_current() {
             Ok(runtime) if is_call => drop(runtime.spawn(async move {
                 tokio::time::sleep(LINGER).await;
@@ -184,10 +189,25 @@ impl Drop for Ticket {
 }
 
 impl InFlight {
-    /// A request begins that is sent to `input`; of a call, with what hears of it.
+    /// None yet. They are sent to `input`; `tools_changed` is set when the upstream says that its tools have changed.
+    pub(super) fn new(input: mpsc::Sender<Zeroizing<String>>, tools_changed: Arc<AtomicBool>) -> Self {
+        let (open, given_up, state) = (Arc::default(), CancellationToken::new(), Mutex::default());
+        Self(Arc::new(Shared { input, tools_changed, open, given_up, state }))
+    }
+
+    /// Takes messages to the upstream.
+    pub(super) fn input(&self) -> &mpsc::Sender<Zeroizing<String>> {
+        &self.0.input
+    }
+
+    /// The upstream's tools have changed.
+    pub(super) fn note_change(&self) {
+        self.0.tools_changed.store(true, Ordering::Release);
+    }
+
+    /// A request begins; of a call, with what hears of it.
     pub(super) fn begin(
         &self,
-        input: &mpsc::Sender<Zeroizing<String>>,
         call: Option<(Option<CallListener>, Arc<CallClock>)>,
     ) -> Result<(Ticket, oneshot::Receiver<Answer>), Failure> {
         let mut state = self.0.state.lock();
@@ -207,7 +227,7 @@ impl InFlight {
         });
         state.requests.push(Request { id, answer: Some(sender), call });
         drop(state);
-        let ticket = Ticket { id, in_flight: self.clone(), input: input.clone(), over: false };
+        let ticket = Ticket { id, in_flight: self.clone(), over: false };
         Ok((ticket, answer))
     }
 

@@ -9,10 +9,14 @@ fn listener(whose: u64) -> (CallListener, mpsc::Receiver<CallEvent>) {
     (CallListener { whose, sender, pace: Arc::default() }, said)
 }
 
+/// No request is in flight.
+fn none() -> InFlight {
+    InFlight::new(mpsc::channel(1).0, Arc::default())
+}
+
 /// A call begins.
 fn enter(in_flight: &InFlight, listener: Option<&CallListener>, pace: &Arc<CallClock>) -> Ticket {
-    let (input, _) = mpsc::channel(1);
-    in_flight.begin(&input, Some((listener.cloned(), Arc::clone(pace)))).unwrap_or_else(|_| panic!("it has ended")).0
+    in_flight.begin(Some((listener.cloned(), Arc::clone(pace)))).unwrap_or_else(|_| panic!("it has ended")).0
 }
 
 fn heard_in(in_flight: &InFlight, text: &str, stream: Option<&str>) -> Taken {
@@ -24,7 +28,7 @@ const LOGS: &str = r#"{"jsonrpc":"2.0","method":"notifications/message","params"
 
 #[tokio::test]
 async fn what_names_no_call_is_for_the_newest_of_one_client_and_for_nobody_where_there_are_two() {
-    let in_flight = InFlight::default();
+    let in_flight = none();
     let ((one, mut heard), (other, mut heard_too)) = (listener(1), listener(2));
     let first = enter(&in_flight, Some(&one), &Arc::default());
     assert!(matches!(heard_in(&in_flight, ASKS, None), Taken::Asked(_)) && heard.try_recv().is_ok());
@@ -49,7 +53,7 @@ async fn what_names_no_call_is_for_the_newest_of_one_client_and_for_nobody_where
 
 #[tokio::test]
 async fn what_stands_in_the_answer_to_a_call_is_for_that_call_alone() {
-    let in_flight = InFlight::default();
+    let in_flight = none();
     let ((one, mut heard), (other, mut heard_too)) = (listener(1), listener(2));
     let _both = (enter(&in_flight, Some(&one), &Arc::default()), enter(&in_flight, Some(&other), &Arc::default()));
     assert!(matches!(heard_in(&in_flight, ASKS, Some("2")), Taken::Asked(_)));
@@ -68,7 +72,7 @@ async fn what_stands_in_the_answer_to_a_call_is_for_that_call_alone() {
 
 #[test]
 fn progress_gives_a_call_time_that_nobody_listens_to() {
-    let in_flight = InFlight::default();
+    let in_flight = none();
     let (begin, pace) = (Instant::now(), Arc::<CallClock>::default());
     let _silent = enter(&in_flight, None, &pace);
     let progress = |token: u32| {
@@ -81,7 +85,7 @@ fn progress_gives_a_call_time_that_nobody_listens_to() {
 
 #[tokio::test]
 async fn a_question_is_answered_once_and_may_be_taken_back() {
-    let in_flight = InFlight::default();
+    let in_flight = none();
     let (one, mut heard) = listener(1);
     let _first = enter(&in_flight, Some(&one), &Arc::default());
     let Taken::Asked(asked) = heard_in(&in_flight, ASKS, None) else { panic!("nobody was asked") };
@@ -107,7 +111,7 @@ async fn a_question_is_answered_once_and_may_be_taken_back() {
 
 #[tokio::test]
 async fn nothing_is_kept_of_what_is_too_long() {
-    let in_flight = InFlight::default();
+    let in_flight = none();
     let (one, mut heard) = listener(1);
     let _first = enter(&in_flight, Some(&one), &Arc::default());
     let log = |bytes: usize| LOGS.replace(":1}", &format!(r#":"{}"}}"#, "x".repeat(bytes)));
@@ -132,7 +136,7 @@ async fn nothing_is_kept_of_what_is_too_long() {
 
 #[tokio::test]
 async fn a_question_has_its_place_until_it_is_answered_and_nobody_looks_at_it_any_more() {
-    let in_flight = InFlight::default();
+    let in_flight = none();
     let (sender, mut heard) = mpsc::channel(2 * MAX_QUESTIONS);
     let one = CallListener { whose: 1, sender, pace: Arc::default() };
     let _first = enter(&in_flight, Some(&one), &Arc::default());
