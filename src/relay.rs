@@ -8,6 +8,7 @@
 pub mod bound_session;
 pub mod bridge;
 pub mod call;
+pub mod dialog;
 pub mod elicitation;
 pub mod exchange;
 pub mod forwarding;

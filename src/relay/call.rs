@@ -2,7 +2,10 @@
 
 use serde_json::value::RawValue;
 
-use super::elicitation::{self, ApprovalReply, ApprovalState, ElicitedDecision};
+use super::{
+    elicitation::{self, ApprovalReply, ApprovalState, ElicitedDecision},
+    govern::CallAttempt,
+};
 use crate::{
     model::ApprovalId,
     operations::proxied::ApprovalQuestion,
@@ -71,8 +74,28 @@ impl<'a> Call<'a> {
         Ok(Self { name, arguments, session, answered, params, meta })
     }
 
-    /// What the person at the client has decided on the call, as it says itself; `message` is the one that it came in.
-    pub fn decided(&self, message: &Message<'_>) -> Option<ElicitedDecision> {
+    /// The attempt to make the call, which came in `message`; `session` is the one that its request names outside of it,
+    /// `decided` what the person at the client has decided. `can_ask` is whether they can be asked, if the call has brought
+    /// no answer.
+    pub fn attempt(
+        &self,
+        message: &Message<'_>,
+        (session, is_listed): (Option<&str>, Option<bool>),
+        (decided, can_ask): (Option<ElicitedDecision>, bool),
+    ) -> CallAttempt {
+        CallAttempt {
+            tool: self.name.clone(),
+            arguments: self.arguments.map_or("{}", RawValue::get).to_owned(),
+            session: self.session.clone().or_else(|| session.map(str::to_owned)),
+            is_listed,
+            decided: decided.or_else(|| self.decided(message)),
+            asks: can_ask && self.answered.is_none(),
+            is_undecided: matches!(self.answered, Some((_, ApprovalReply::None))),
+        }
+    }
+
+    /// What the person at the client has decided on the call, as it says itself.
+    fn decided(&self, message: &Message<'_>) -> Option<ElicitedDecision> {
         let (state, answer) = self.answered.as_ref()?;
         let request = ApprovalId::parse(state.request_id.clone()).ok()?;
         let decided = answer.clone().decided(request, &message.speaker().name)?;
@@ -82,25 +105,12 @@ impl<'a> Call<'a> {
     /// The result that asks the person at the client, who calls again with the answer (2026-07-28). What the call has
     /// for the upstream travels along.
     pub fn asking(&self, question: &ApprovalQuestion) -> Option<String> {
-        let (request_id, proof) = (question.request_id.to_string(), question.proof.clone());
-        let state = match &self.answered {
-            Some((state, _)) => ApprovalState {
-                request_id,
-                proof,
-                request_state: state.request_state.clone(),
-                input_responses: state.input_responses.clone(),
-            },
-            None => ApprovalState {
-                request_id,
-                proof,
-                request_state: self
-                    .params
-                    .get(STATE)
-                    .map(|state| serde_json::from_str(state.get()))
-                    .transpose()
-                    .ok()?,
-                input_responses: self.params.get(RESPONSES).map(ToOwned::to_owned),
-            },
+        let request_state = self.params.get(STATE).map(|state| serde_json::from_str(state.get()));
+        let state = ApprovalState {
+            request_id: question.request_id.to_string(),
+            proof: question.proof.clone(),
+            request_state: request_state.transpose().ok()?,
+            input_responses: self.params.get(RESPONSES).map(ToOwned::to_owned),
         };
         state.asking(&question.message)
     }

@@ -24,9 +24,6 @@ pub const INPUT: &str = crate::proxy::question::INPUT;
 /// The longest state, in characters: an upstream's own may stand in it.
 const MAX_STATE_CHARS: usize = 1024 * 1024;
 
-/// Dialogs that the person at a client has before them at a time: with more, none of them would be read.
-pub const MAX_DIALOGS: usize = 4;
-
 /// How calls that need an approval are decided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum ApproveBy {

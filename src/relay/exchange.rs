@@ -1,7 +1,6 @@
 //! One client and one upstream, and what goes on between them.
 
 mod calls;
-mod dialogs;
 mod ends;
 mod mid_call;
 mod pins;
@@ -11,26 +10,25 @@ mod tests;
 
 use std::{
     collections::{HashMap, HashSet},
-    future,
     sync::Arc,
     time::Duration,
 };
 
+use futures::future::OptionFuture;
 use tokio::{
     sync::{mpsc, watch},
-    task::JoinSet,
+    task::{JoinError, JoinSet},
     time::{Instant, Interval, MissedTickBehavior},
 };
 use zeroize::Zeroizing;
 
-use self::dialogs::Dialog;
+use self::calls::{CallMessage, Judged};
 use super::{
-    elicitation::{ApprovalReply, ElicitedDecision},
-    govern::{Decision, Govern, Redact, Report, changes},
+    dialog::Dialogs,
+    govern::{Govern, Redact, Report, changes},
     mid_call::{OutsideCalls, in_response, request_in},
 };
 use crate::{
-    error::Result,
     operations::proxied::Outcome,
     protocol::{
         Client,
@@ -68,8 +66,8 @@ pub struct Exchange {
     /// The client's own list, as far as it has come.
     listing: Listing,
     /// The tools that the upstream offers over this connection, since they were last compared with their pins.
-    listed_tools: HashSet<String>,
-    decisions: JoinSet<(String, Result<Decision>)>,
+    listed_tools: Arc<HashSet<String>>,
+    decisions: JoinSet<(String, Judged)>,
     /// Takes the secrets that the upstream can have out of whatever it sends.
     secrets: Redact,
     own_ids: u64,
@@ -77,14 +75,24 @@ pub struct Exchange {
     client: Client,
     /// Mid-call requests of the upstream that belong to no call.
     outside_calls: OutsideCalls,
-    /// Calls that wait for the person at the client, by the id of haldir's question.
-    asks: HashMap<String, String>,
+    /// Questions of haldir's to the person at the client.
+    dialogs: Dialogs,
     /// The client's `initialize`, and its id: what a new upstream has to be told.
     initialize: Option<String>,
     /// When the clock is looked at: also while messages come without a pause.
     clock: Interval,
     /// Changes of what the client may call, once it has listed that.
     changes: Option<watch::Receiver<u64>>,
+}
+
+/// What happens by itself.
+pub enum Due {
+    /// It is decided what becomes of a call.
+    Judged(Result<(String, Judged), JoinError>),
+    /// The client may call other tools than before.
+    Changes,
+    /// A time may be over.
+    Clock,
 }
 
 /// How long things may take.
@@ -110,28 +118,32 @@ enum ClientRequest {
 }
 
 struct ToolCall {
-    /// The client's message.
-    text: String,
-    session: Option<String>,
+    message: Arc<CallMessage>,
     stage: Stage,
-    /// What the person at the client has decided on it.
-    decided: Option<ElicitedDecision>,
-    /// Whether they were asked already: a person is asked once about one call.
-    asked: bool,
-    cancelled: bool,
     since: Instant,
+    /// When the upstream must have answered.
     until: Instant,
-    /// What the client knows its progress by, as it was written.
-    token: Option<String>,
+}
+
+impl ToolCall {
+    fn is_cancelled(&self) -> bool {
+        self.message.cancelled.is_cancelled()
+    }
+
+    fn is_sent(&self) -> bool {
+        matches!(self.stage, Stage::Sent(_))
+    }
+
+    fn is_listing(&self) -> bool {
+        matches!(self.stage, Stage::Listing)
+    }
 }
 
 enum Stage {
     /// Until it is known which tools there are.
     Listing,
-    /// Until haldir has decided.
+    /// Until haldir has decided, and the person at the client, if they are asked.
     Deciding,
-    /// Until the person at the client has decided.
-    Asking(Dialog),
     /// The upstream has it; its outcome is reported here.
     Sent(Report),
 }
@@ -169,13 +181,13 @@ impl Exchange {
             requests: HashMap::new(),
             pins: Pins::Unknown,
             listing: Listing::default(),
-            listed_tools: HashSet::new(),
+            listed_tools: Arc::default(),
             decisions: JoinSet::new(),
             secrets,
             own_ids: 0,
             client: Client::default(),
             outside_calls: OutsideCalls::default(),
-            asks: HashMap::new(),
+            dialogs: Dialogs::default(),
             initialize: None,
             clock,
             changes: None,
@@ -192,10 +204,8 @@ impl Exchange {
                 return self.answer(message::error(id.as_deref(), code, &problem)).await;
             }
         };
-        if let Some(answered) = message.answers().filter(|id| id.starts_with(OWN_ID)) {
-            // Dropped if it is late: upstreams request under other ids.
-            let Some(call) = self.asked_about(answered) else { return };
-            return self.person_answered(&call, ApprovalReply::read(message.result)).await;
+        if self.dialogs.take(&message) {
+            return;
         }
         let Some(id) = message.request_id() else {
             if message.is("notifications/cancelled") {
@@ -260,13 +270,8 @@ impl Exchange {
         if id.starts_with(OWN_ID) {
             return self.listed(id, None).await;
         }
-        let is_sent = |call: &ToolCall| matches!(call.stage, Stage::Sent(_));
-        if self.calls.get(id).is_some_and(is_sent) {
-            let Some(ToolCall { stage: Stage::Sent(report), cancelled, .. }) = self.calls.remove(id) else { return };
-            if !cancelled {
-                self.answer(message::error(Some(id), INTERNAL_ERROR, told)).await;
-            }
-            return report.send(outcome);
+        if self.calls.get(id).is_some_and(ToolCall::is_sent) {
+            return self.give_up(id, outcome, told).await;
         }
         if self.requests.remove(id).is_some() {
             self.answer(message::error(Some(id), INTERNAL_ERROR, told)).await;
@@ -336,16 +341,23 @@ impl Exchange {
         self.answer(self.promised(&message).unwrap_or(text)).await;
     }
 
-    /// The next thing that happens by itself: a decision is made, or a time is over.
-    pub async fn next(&mut self) {
+    /// The next thing that happens by itself. [`Self::act`] must follow: this may be given up at any time, and that may not.
+    pub async fn next(&mut self) -> Due {
         tokio::select! {
             biased;
-            Some(decided) = self.decisions.join_next() => match decided {
-                Ok((id, decision)) => self.decided(&id, decision).await,
-                Err(error) => tracing::error!(%error, "a decision was lost"),
-            },
-            () = changed(&mut self.changes) => self.tell_of_changes().await,
-            _ = self.clock.tick() => self.look_at_the_clock().await,
+            Some(judged) = self.decisions.join_next() => Due::Judged(judged),
+            Some(Ok(())) = OptionFuture::from(self.changes.as_mut().map(watch::Receiver::changed)) => Due::Changes,
+            _ = self.clock.tick() => Due::Clock,
+        }
+    }
+
+    /// Does what is due.
+    pub async fn act(&mut self, due: Due) {
+        match due {
+            Due::Judged(Ok((id, judged))) => self.judged(&id, judged).await,
+            Due::Judged(Err(error)) => tracing::error!(%error, "a decision was lost"),
+            Due::Changes => self.tell_of_changes().await,
+            Due::Clock => self.look_at_the_clock().await,
         }
     }
 
@@ -358,10 +370,8 @@ impl Exchange {
         for id in requests {
             self.answer(message::error(Some(&id), INTERNAL_ERROR, told)).await;
         }
-        let sent = |call: &ToolCall| matches!(call.stage, Stage::Listing | Stage::Sent(_));
-        let lost: Vec<_> = self.calls.iter().filter(|(_, call)| sent(call)).map(|(id, _)| id.clone()).collect();
-        for id in lost {
-            self.give_up(&id, why, told).await;
+        for id in self.calls_that(|call| call.is_listing() || call.is_sent()) {
+            self.give_up(&id, Outcome::unknown(why), told).await;
         }
     }
 
@@ -389,18 +399,23 @@ impl Exchange {
 
     /// The client has left: what is under way is recorded as far as it is known.
     pub async fn close(mut self) {
-        let sent: Vec<_> = self.calls.keys().cloned().collect();
-        for id in sent {
-            if let Some(ToolCall { stage: Stage::Sent(call), .. }) = self.calls.remove(&id) {
-                call.send(Outcome::unknown("the client left before the answer came"));
+        for (_, call) in self.calls.drain() {
+            call.message.cancelled.cancel();
+            if let Stage::Sent(report) = call.stage {
+                report.send(Outcome::unknown("the client left before the answer came"));
             }
         }
-        while let Some(decided) = self.decisions.join_next().await {
-            if let Ok((_, Ok(Decision::Go(admitted)))) = decided {
-                admitted.report.send(Outcome::unsent("the client left before the call did"));
+        while let Some(judged) = self.decisions.join_next().await {
+            if let Ok((_, Ok((_, report)))) = judged {
+                report.send(Outcome::unsent("the client left before the call did"));
             }
         }
         self.governor.recorded().await;
+    }
+
+    /// The ids of the calls for which this holds.
+    fn calls_that(&self, holds: impl Fn(&ToolCall) -> bool) -> Vec<String> {
+        self.calls.iter().filter(|(_, call)| holds(call)).map(|(id, _)| id.clone()).collect()
     }
 
     async fn answer(&self, text: String) {
@@ -411,16 +426,5 @@ impl Exchange {
     async fn pass_on(&self, text: String) {
         // Fails if the upstream has ended, which its reader notices too.
         let _ = self.to_upstream.send(text.into()).await;
-    }
-}
-
-/// The next change; never, where none is told.
-async fn changed(changes: &mut Option<watch::Receiver<u64>>) {
-    let told = match changes {
-        Some(receiver) => receiver.changed().await.is_ok(),
-        None => false,
-    };
-    if !told {
-        future::pending::<()>().await;
     }
 }

@@ -6,16 +6,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::sync::oneshot;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{
-    elicitation::{ApprovalReply, MAX_DIALOGS},
+    dialog::Dialogs,
     govern::{self, Govern, Redact, Report, changes},
     mid_call::{self, OutsideCalls},
 };
 use crate::{
-    crypto,
     operations::proxied::{NotForwarded, Outcome, TOO_MANY},
     protocol::{
         Client,
@@ -36,8 +34,8 @@ struct OpenWork {
     parked: HashMap<String, Report>,
     /// The client, as it said at the beginning.
     client: Client,
-    /// Questions that the person at the client has before them.
-    asks: HashMap<String, oneshot::Sender<ApprovalReply>>,
+    /// Questions of haldir's to the person at the client.
+    dialogs: Dialogs,
     /// The client's request for the stream of what belongs to no request, while the upstream has not answered it.
     listening: Option<CancellationToken>,
     /// Mid-call requests of the upstream that belong to no call.
@@ -46,24 +44,6 @@ struct OpenWork {
 
 /// How long a request waits for the client's listening to have begun that came before it.
 const LISTENED_WITHIN: Duration = Duration::from_secs(2);
-
-/// What the ids of questions begin with.
-const OWN_ID: &str = "haldir-";
-
-/// A question of haldir's to the person at the client. Dropped, it waits for no answer any more.
-pub struct Dialog {
-    /// The id of the request. Random: no upstream can have its own questions answered as haldir's.
-    pub id: String,
-    /// What they answer.
-    pub answer: oneshot::Receiver<ApprovalReply>,
-    open: SessionState,
-}
-
-impl Drop for Dialog {
-    fn drop(&mut self) {
-        self.open.state().asks.remove(&self.id);
-    }
-}
 
 impl SessionState {
     fn state(&self) -> MutexGuard<'_, OpenWork> {
@@ -80,29 +60,9 @@ impl SessionState {
         self.state().client.clone()
     }
 
-    /// A place for a question, unless there are too many.
-    pub fn ask(&self) -> Option<Dialog> {
-        let id = crypto::token::<16>(OWN_ID).ok()?;
-        let (sender, answer) = oneshot::channel();
-        let mut state = self.state();
-        if state.asks.len() >= MAX_DIALOGS {
-            return None;
-        }
-        state.asks.insert(id.clone(), sender);
-        drop(state);
-        Some(Dialog { id, answer, open: self.clone() })
-    }
-
-    /// Takes a message that answers a question of haldir's, be it too late; it is not for the upstream.
-    pub fn hear(&self, message: &Message<'_>) -> bool {
-        let id = message.answers().and_then(|id| serde_json::from_str::<String>(id).ok());
-        let Some(id) = id.filter(|id| id.starts_with(OWN_ID)) else { return false };
-        let asked = self.state().asks.remove(&id);
-        if let Some(asked) = asked {
-            // Fails if the call does not wait for it any more.
-            let _ = asked.send(ApprovalReply::read(message.result.filter(|_| message.error.is_none())));
-        }
-        true
+    /// Questions of haldir's to the person at the client.
+    pub fn dialogs(&self) -> Dialogs {
+        self.state().dialogs.clone()
     }
 
     /// See [`OutsideCalls`].
@@ -243,9 +203,8 @@ impl Forwarding {
         let message = Message::read(&text).ok()?;
         let nameless =
             message.method.is_none() && message.error.is_some() && message.answers().is_none_or(|id| id == "null");
-        let asked = self.call.as_ref().map(|(id, _)| id).or(self.own.as_ref());
         // An answer to what could not be read is the answer to the request that it comes back to.
-        let renamed = asked.filter(|_| nameless).map(|id| message.with_id(id).text());
+        let renamed = self.id().filter(|_| nameless).map(|id| message.with_id(&id).text());
         let message = match &renamed {
             Some(renamed) => Message::read(renamed).ok()?,
             None => message,
@@ -302,6 +261,21 @@ impl Forwarding {
         (self.to_upstream)(message::cancelled(&call, Some(TOO_MANY)));
         report.send(Outcome::unknown(TOO_MANY));
         Some(message::error(Some(&call), INTERNAL_ERROR, &mid_call::not_answered(TOO_MANY)))
+    }
+
+    /// The id of the request.
+    pub fn id(&self) -> Option<String> {
+        self.call.as_ref().map(|(id, _)| id).or(self.own.as_ref()).cloned()
+    }
+
+    /// The upstream answers with no message that reaches the client: reports what is known of a call. Returns the id of the
+    /// request.
+    pub fn end(&mut self, outcome: Outcome) -> Option<String> {
+        let id = self.id();
+        if let Some((_, report)) = self.call.take() {
+            report.send(outcome);
+        }
+        id
     }
 
     /// Whether an answer is still to come that haldir has to see.

@@ -11,6 +11,7 @@ use serde_json::value::RawValue;
 use tokio::sync::watch;
 
 use super::{
+    call::Call,
     elicitation::{AskSettings, ElicitedDecision},
     mid_call,
 };
@@ -40,6 +41,8 @@ pub struct CallAttempt {
     pub is_listed: Option<bool>,
     /// Whether the person at the client can be asked about it now.
     pub asks: bool,
+    /// Whether they were asked, and did not decide.
+    pub is_undecided: bool,
 }
 
 /// A call that may go on. The entry that says so is durable.
@@ -58,16 +61,19 @@ pub enum Decision {
     /// fit the tool's output schema, and the client's library would refuse it before the model sees why.
     Told(String),
     /// The person at the client may decide; a client that cannot ask them is told that the call waits.
-    Ask {
-        /// What to ask.
-        question: ApprovalQuestion,
-        /// What the model is told if the person does not decide.
-        held: PendingApproval,
-        /// How long the call waits for them, and how often its client is told so.
-        asking: AskSettings,
-    },
+    Ask(HeldCall),
     /// The upstream has no such tool.
     Unknown(String),
+}
+
+/// A call about which the person at the client may decide.
+pub struct HeldCall {
+    /// What to ask.
+    pub question: ApprovalQuestion,
+    /// What the model is told if the person does not decide.
+    pub held: PendingApproval,
+    /// How long the call waits for them, and how often its client is told so.
+    pub asking: AskSettings,
 }
 
 impl Decision {
@@ -76,20 +82,26 @@ impl Decision {
         Self::Told(refusal_text(error))
     }
 
-    /// The call, or the response to it that says why there is none; `modern` from 2026-07-28 on.
-    pub fn admitted(self, id: &str, modern: bool) -> Result<Admitted, String> {
+    /// The call, or the response to it that says why there is none. From 2026-07-28 on (`modern`), the response asks the
+    /// person, if they may decide.
+    pub fn admitted(self, id: &str, call: &Call<'_>, modern: bool) -> Result<Admitted, String> {
         match self {
             Self::Go(admitted) => Ok(admitted),
-            Self::Ask { held, .. } => Self::Told(held.text()).admitted(id, modern),
-            Self::Told(text) => {
-                let kind = if modern { r#""resultType":"complete","# } else { "" };
-                let part = format!(r#"{{"type":"text","text":{}}}"#, message::quoted(&text));
-                let result = format!(r#"{{{kind}"content":[{part}],"isError":true}}"#);
-                Err(message::response(id, &result))
-            }
+            Self::Ask(HeldCall { question, held, .. }) => Err(match call.asking(&question).filter(|_| modern) {
+                Some(result) => message::response(id, &result),
+                None => told(id, &held.text(), modern),
+            }),
+            Self::Told(text) => Err(told(id, &text, modern)),
             Self::Unknown(problem) => Err(message::error(Some(id), INVALID_PARAMS, &problem)),
         }
     }
+}
+
+/// The response to a call that tells the model why it is not made.
+pub fn told(id: &str, text: &str, modern: bool) -> String {
+    let kind = if modern { r#""resultType":"complete","# } else { "" };
+    let part = format!(r#"{{"type":"text","text":{}}}"#, message::quoted(text));
+    message::response(id, &format!(r#"{{{kind}"content":[{part}],"isError":true}}"#))
 }
 
 /// Where the outcome of a call is reported, and what of its response is changed.

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 
 use super::{
     bound_session::BoundSession,
-    govern::{Admitted, CallAttempt, Decision, Govern, Report},
+    govern::{Admitted, CallAttempt, Decision, Govern, HeldCall, Report},
 };
 use crate::{
     error::{Code, Error, Result},
@@ -24,7 +24,7 @@ use crate::{
             Verdict,
         },
     },
-    relay::elicitation::{AskSettings, ElicitedDecision},
+    relay::elicitation::{AskSettings, ElicitedDecision, UNDECIDED},
     upstream::Link,
 };
 
@@ -87,7 +87,7 @@ impl Governor {
         let session_id = self.session(asked.session.clone()).await?;
         self.haldir.know_secrets(&cx, &self.upstream)?;
         let not_listed = if self.tools == Tools::Asked { self.look_at_tools(&cx).await? } else { None };
-        let CallAttempt { tool, arguments, is_listed, decided, asks, .. } = asked;
+        let CallAttempt { tool, arguments, is_listed, decided, asks, is_undecided, .. } = asked;
         if let Some(ElicitedDecision { response, approved, proof }) = decided.filter(|_| self.asking.enabled) {
             let was_asked = |proof: String| proxied::was_asked(&cx, &response.request_id, &proof);
             if !proof.map_or(Ok(true), was_asked)? {
@@ -103,7 +103,7 @@ impl Governor {
         let attempt = CallRequest { session_id, tool, upstream: Some(self.upstream.clone()), is_listed, arguments };
         Ok(match proxied::begin(&cx, attempt).await? {
             Verdict::Allowed(going) => Decision::Go(admitted(*going)),
-            Verdict::Pending(held) => self.held(&cx, held, asks).await?,
+            Verdict::Pending(held) => self.held(&cx, held, (asks, is_undecided)).await?,
             Verdict::Refused(error) if error.code == Code::UnknownTool => match not_listed {
                 // It may have that tool.
                 Some(failure) => Decision::Told(failure),
@@ -141,17 +141,21 @@ impl Governor {
         Ok(())
     }
 
-    async fn held(&self, cx: &OutwardContext, held: PendingApproval, asks: bool) -> Result<Decision> {
-        let question = match (self.asking.enabled, asks) {
-            (false, _) => None,
-            (true, true) => proxied::ask_about(cx, &held).await?,
-            // What the call has brought decides what it is told.
-            (true, false) => proxied::question_about(cx, &held)?,
-        };
-        Ok(match question {
-            Some(question) => Decision::Ask { question, held, asking: self.asking },
-            None => Decision::Told(held.text()),
-        })
+    async fn held(
+        &self,
+        cx: &OutwardContext,
+        held: PendingApproval,
+        (asks, is_undecided): (bool, bool),
+    ) -> Result<Decision> {
+        let asking = self.asking;
+        if asks && asking.enabled {
+            return Ok(match proxied::ask_about(cx, &held).await? {
+                Some(question) => Decision::Ask(HeldCall { question, held, asking }),
+                None => Decision::Told(held.text()),
+            });
+        }
+        let is_undecided = is_undecided && asking.enabled && proxied::question_about(cx, &held)?.is_some();
+        Ok(Decision::Told(held.text_after(if is_undecided { UNDECIDED } else { "" })))
     }
 
     async fn session(&self, named: Option<String>) -> Result<SessionId> {

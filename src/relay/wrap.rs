@@ -199,7 +199,15 @@ impl Relay {
                         tell_of_end(child, &self.source).await;
                     }
                 }
-                () = self.exchange.next() => self.take(Vec::new()).await,
+                due = self.exchange.next() => {
+                    self.exchange.act(due).await;
+                    self.take(Vec::new()).await;
+                }
+                // What a dialog has for the client.
+                Some(text) = self.from_exchange.recv() => {
+                    let steps = self.bridge.upstream_message(text);
+                    self.take(steps).await;
+                }
             }
         }
     }

@@ -27,7 +27,6 @@ use axum::{
     routing::MethodRouter,
 };
 use bytes::Bytes;
-use children::Children;
 use headers::{is_modern, mirror, mirroring, mismatch, unlike};
 use http::{HeaderMap, Method, StatusCode};
 use route::Route;
@@ -37,7 +36,6 @@ use super::{App, body_budget::Payer, guard::RequestId, input, mcp, respond, rpc_
 use crate::{
     error::{Code, Error, Result},
     model::{Credential, UpstreamName},
-    operations::proxied::Outcome,
     protocol::{
         Client,
         code::{HEADER_MISMATCH, INTERNAL_ERROR, INVALID_REQUEST},
@@ -47,11 +45,12 @@ use crate::{
     },
     relay::{
         call::Call,
-        elicitation::{ApprovalReply, ElicitedDecision, UNDECIDED},
+        elicitation::ElicitedDecision,
         forwarding::{Forwarding, RequestKind, SessionState},
-        govern::{CallAttempt, Decision, changes},
+        govern::{Decision, Govern, Redact, changes},
+        governor::Tools,
     },
-    upstream::{Link, Place, transport::Source},
+    upstream::{HttpPlace, Link, UpstreamLimits},
 };
 
 /// How long a stream may stay open that is no answer to a call.
@@ -102,35 +101,23 @@ async fn passed(app: &App, credential: &Credential, name: &str, request: Request
     if method == Method::GET {
         app.shared.listeners.require_room(app, credential)?;
     }
-    let route = match (link.http()?, &target.place) {
-        (Some(place), _) => {
-            let route = Route::new(app, credential, name, place, (link, Arc::clone(&known)));
-            let relayed = || {
-                let (name, target, known) = (&route.name, &target, Arc::clone(&known));
-                let source = Source::Http(Box::new(route.connection(app)));
-                Children { app, credential, name, source, target, known, link: None, limits: route.limits }
-            };
-            let has_session = headers.contains_key(SESSION_ID);
-            if has_session && relayed().serves(&headers) || !has_session && needs_bridge(&route.link, &read).await {
-                return relayed().answer(&method, &headers, &body).await;
-            }
-            route
-        }
-        (None, Place::Child(command)) => {
-            let source = Source::Child(command.clone());
-            let target = &target;
-            let limits = *link.limits();
-            let children = Children { app, credential, name: &name, source, target, known, link: Some(link), limits };
-            return children.answer(&method, &headers, &body).await;
-        }
-        (None, Place::Http { .. }) => return Err(Error::internal("an upstream over HTTP has no address")),
+    let place = link.http()?;
+    let route = Route { app: app.clone(), credential: credential.clone(), name, target, known, link };
+    let has_session = headers.contains_key(SESSION_ID);
+    let Some(place) = place.filter(|_| !(has_session && route.is_relayed(&headers))) else {
+        return route.relay(&method, &headers, &body).await;
     };
+    if !has_session && needs_bridge(&route.link, &read).await {
+        return route.relay(&method, &headers, &body).await;
+    }
     let sessions = &app.shared.upstream_sessions;
     let Some(open) = sessions.admit(route.name.as_str(), &headers, credential) else {
         let problem = "the MCP session is unknown or has ended: initialise again";
         return Ok(rpc_error(StatusCode::NOT_FOUND, lines::id_in(&body).as_deref(), INVALID_REQUEST, problem));
     };
-    let exchange = Exchange { app: app.clone(), credential: credential.clone(), route, open, client: None };
+    let governor = Arc::new(route.governor(Tools::Asked).over(Arc::clone(&route.link)));
+    let (secrets, limits) = (route.secrets(), *route.link.limits());
+    let exchange = Exchange { route, place, governor, secrets, limits, open, client: None };
     if method == Method::POST {
         return match read {
             Ok(message) => exchange.post(headers, &message, &body, session).await,
@@ -156,9 +143,12 @@ async fn needs_bridge(link: &Link, message: &std::result::Result<Message<'_>, Re
 }
 
 struct Exchange {
-    app: App,
-    credential: Credential,
     route: Route,
+    /// Where the upstream is, and the headers of every request.
+    place: Arc<HttpPlace>,
+    governor: Arc<dyn Govern>,
+    secrets: Redact,
+    limits: UpstreamLimits,
     open: SessionState,
     /// The client that begins a protocol session with this request.
     client: Option<Client>,
@@ -173,9 +163,8 @@ struct Calling {
     modern: bool,
     /// The session that the request names.
     session: Option<String>,
-    /// What the person at the client has decided on it, and whether they were asked.
+    /// What the person at the client has decided on it, who is asked once.
     decided: Option<ElicitedDecision>,
-    asked: bool,
 }
 
 impl Exchange {
@@ -186,7 +175,7 @@ impl Exchange {
         text: &Bytes,
         session: Option<String>,
     ) -> Result<Response> {
-        if self.open.hear(message) {
+        if self.open.dialogs().take(message) {
             return Ok(respond::json(202, String::new()));
         }
         // What the upstream asks in the middle of a call may come on the stream that the client is about to listen to.
@@ -207,7 +196,7 @@ impl Exchange {
         if message.is("tools/call") {
             // A call without an id would be one without an answer.
             let Some(id) = id else { return Ok(respond::json(202, String::new())) };
-            let calling = Calling { headers, text: text.clone(), id, modern, session, decided: None, asked: false };
+            let calling = Calling { headers, text: text.clone(), id, modern, session, decided: None };
             return self.call(calling, message).await;
         }
         let lasts = message.is("subscriptions/listen");
@@ -220,7 +209,7 @@ impl Exchange {
             own: id.clone(),
             kind,
             unasked: id.is_none(),
-            until: (!lasts).then(|| Instant::now() + self.route.limits.call_timeout),
+            until: (!lasts).then(|| Instant::now() + self.limits.call_timeout),
             ..self.passing()
         };
         if let Some(id) = id.as_deref().filter(|_| forwarding.until.is_some()) {
@@ -232,18 +221,15 @@ impl Exchange {
             }
         }
         let outgoing = self.outgoing(Method::POST, &headers, Some(message.text()), forwarding.until.is_none());
-        let (subscription, governor) =
-            (id.filter(|_| kind == RequestKind::Subscription), Arc::clone(&self.route.governor));
-        let (app, credential) = (self.app.clone(), self.credential.clone());
         let response = self.send(&headers, outgoing, forwarding, modern).await?;
-        let Some(id) = subscription else { return Ok(response) };
-        let response = stream::subscribed(response, &id, (&app, &credential)).await;
-        Ok(stream::with_changes(response, governor.changes().await, &changes::list_changed_for(&id)))
+        let Some(id) = id.filter(|_| kind == RequestKind::Subscription) else { return Ok(response) };
+        let response = stream::subscribed(response, &id, &self.route).await;
+        Ok(stream::with_changes(response, self.governor.changes().await, &changes::list_changed_for(&id)))
     }
 
     /// A call of a tool; `message` is what its text says.
     async fn call(self, calling: Calling, message: &Message<'_>) -> Result<Response> {
-        let Calling { headers, id, modern, session, decided, asked, .. } = &calling;
+        let Calling { headers, id, modern, session, decided, .. } = &calling;
         let call = match Call::read(message.params) {
             Ok(call) => call,
             Err((code, problem)) => return Ok(rpc_error(StatusCode::BAD_REQUEST, Some(id), code, &problem)),
@@ -251,46 +237,27 @@ impl Exchange {
         if let Some(header) = mismatch(headers, message.method.as_deref(), Some(&call.name)) {
             return Ok(misnamed(Some(id), header.as_str()));
         }
-        let arguments = call.arguments.map_or("{}", |arguments| arguments.get());
-        let haldir = &self.app.shared.haldir;
-        let definition = || haldir.pinned_definition(&self.credential, &self.route.name, &call.name);
+        let haldir = &self.route.app.shared.haldir;
+        let definition = || haldir.pinned_definition(&self.route.credential, &self.route.name, &call.name);
         let definition = mirror(headers).then(definition).transpose()?;
+        let can_ask = if *modern { message.speaker().can_ask } else { self.can_ask(headers) };
+        let attempt =
+            call.attempt(message, (session.as_deref(), None), (decided.clone(), can_ask && decided.is_none()));
         if let Some(definition) = &definition
-            && let Some(header) = unlike(headers, &mirrored(definition, arguments))
+            && let Some(header) = unlike(headers, &mirrored(definition, &attempt.arguments))
         {
             return Ok(misnamed(Some(id), &header));
         }
-        let session = call.session.clone().or(session.clone());
-        let decided = decided.clone().or_else(|| call.decided(message));
-        let asks = !asked
-            && call.answered.is_none()
-            && if *modern { message.speaker().can_ask } else { self.can_ask(headers) };
-        let asking = CallAttempt {
-            tool: call.name.clone(),
-            arguments: arguments.to_owned(),
-            session,
-            decided,
-            is_listed: None,
-            asks,
-        };
-        let decision = match self.route.governor.admit(asking).await {
+        let decision = match self.governor.admit(attempt).await {
             Err(error) if matches!(error.code, Code::Unauthorized | Code::RateLimited) => return Err(error),
             Err(error) => Decision::of(&error),
-            Ok(Decision::Ask { question, held, .. }) if *modern => {
-                let (asked, undecided) =
-                    (call.answered.is_some(), matches!(call.answered, Some((_, ApprovalReply::None))));
-                match call.asking(&question).filter(|_| !asked && message.speaker().can_ask) {
-                    Some(result) => return Ok(respond::json(200, message::response(id, &result))),
-                    None => Decision::Told(held.text_after(if undecided { UNDECIDED } else { "" })),
-                }
-            }
-            Ok(Decision::Ask { question, held, asking }) if !asked && self.can_ask(headers) => match self.open.ask() {
-                Some(ask) => return elicit::begin(self, calling, ask, &question, held, asking),
-                None => Decision::Told(held.text()),
+            Ok(Decision::Ask(held)) if !modern => match self.open.dialogs().open() {
+                Some(dialog) => return Ok(elicit::begin(self, calling, dialog, held)),
+                None => Decision::Told(held.held.text()),
             },
             Ok(decision) => decision,
         };
-        let admitted = match decision.admitted(id, *modern) {
+        let admitted = match decision.admitted(id, &call, *modern) {
             Ok(admitted) => admitted,
             Err(response) => return Ok(respond::json(200, response)),
         };
@@ -300,7 +267,7 @@ impl Exchange {
         let outgoing = self.outgoing(Method::POST, mirroring.as_ref().unwrap_or(headers), Some(text), false);
         let forwarding = Forwarding {
             call: Some((id.clone(), admitted.report)),
-            until: Some(Instant::now() + self.route.limits.call_timeout),
+            until: Some(Instant::now() + self.limits.call_timeout),
             ..self.passing()
         };
         self.send(headers, outgoing, forwarding, *modern).await
@@ -308,48 +275,36 @@ impl Exchange {
 
     /// An answer on its way to the client.
     fn passing(&self) -> Forwarding {
-        let silence = self.route.limits.call_timeout;
-        Forwarding::new(&self.route.governor, &self.route.secrets, &self.open, silence)
+        let silence = self.limits.call_timeout;
+        Forwarding::new(&self.governor, &self.secrets, &self.open, silence)
     }
 
     /// Whether the person at the client can be asked in the answer to a request: an event stream, to which the client
     /// answers within the same protocol session.
     fn can_ask(&self, headers: &HeaderMap) -> bool {
-        headers.contains_key(SESSION_ID) && accepts_events(headers) && self.open.client().can_ask
+        headers.contains_key(SESSION_ID)
+            && accepts_events(headers)
+            && self.open.client().can_ask
+            && self.open.dialogs().have_room()
     }
 
     async fn other(self, method: &Method, headers: &HeaderMap) -> Result<Response> {
         let forwarding = Forwarding { unasked: *method == Method::DELETE, ..self.passing() };
-        let ends = (method == Method::DELETE).then(|| headers.get(SESSION_ID).cloned()).flatten();
-        let (app, name) = (self.app.clone(), self.route.name.clone());
         let outgoing = self.outgoing(method.clone(), headers, None, true);
         let listening = (method == Method::GET).then(|| self.open.listening());
-        let governor = Arc::clone(&self.route.governor);
         let mut response = self.send(headers, outgoing, forwarding, false).await?;
         drop(listening);
         if method == Method::GET && response.status().is_success() {
-            response = stream::with_changes(response, governor.changes().await, TOOLS_CHANGED);
+            response = stream::with_changes(response, self.governor.changes().await, TOOLS_CHANGED);
         }
-        if let (Some(id), true) = (ends, response.status() != StatusCode::METHOD_NOT_ALLOWED) {
-            app.shared.upstream_sessions.end(name.as_str(), &id);
+        if method == Method::DELETE
+            && response.status() != StatusCode::METHOD_NOT_ALLOWED
+            && let Some(id) = headers.get(SESSION_ID)
+        {
+            self.route.app.shared.upstream_sessions.end(self.route.name.as_str(), id);
         }
         Ok(response)
     }
-}
-
-/// Reports that the upstream refused a call as a request; answers the id of the request, a call or not. The upstream may have
-/// carried it out all the same.
-fn refused_by_upstream(forwarding: &mut Forwarding, why: &'static str) -> Option<String> {
-    let Some((id, report)) = forwarding.call.take() else { return forwarding.own.clone() };
-    report.send(Outcome::unknown(why));
-    Some(id)
-}
-
-/// Reports that a call did not leave; answers its id.
-fn not_carried_out(forwarding: &mut Forwarding, why: &'static str) -> Option<String> {
-    let (id, report) = forwarding.call.take()?;
-    report.send(Outcome::unsent(why));
-    Some(id)
 }
 
 fn misnamed(id: Option<&str>, header: &str) -> Response {

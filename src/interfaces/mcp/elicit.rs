@@ -23,8 +23,9 @@ use crate::{
         proxied::{self, ApprovalQuestion, CallClient},
     },
     protocol::Client,
-    relay::elicitation::{
-        self, ApprovalReply, ApprovalState, AskSettings, ElicitedDecision, MAX_DIALOGS, UNDECIDED, WAITS, step,
+    relay::{
+        dialog::MAX_DIALOGS,
+        elicitation::{self, ApprovalReply, ApprovalState, AskSettings, ElicitedDecision, UNDECIDED, WAITS, step},
     },
 };
 

@@ -206,9 +206,7 @@ impl NewServer {
         let found = self.paused.iter().find(|(_, paused)| paused.missing.contains_key(id)).map(|(of, _)| of.clone());
         let Some(mut paused) = found.and_then(|of| self.paused.remove(&of)) else { return Vec::new() };
         let Some(result) = message.result else {
-            let error = message.error.map_or("{}", RawValue::get);
-            let text = format!(r#"{{"jsonrpc":"2.0","id":{},"error":{error}}}"#, paused.request.client_id);
-            return vec![Step::Client(text)];
+            return vec![Step::Client(message.with_id(&paused.request.client_id).text())];
         };
         if let Some(key) = paused.missing.remove(id) {
             paused.answers.insert(key, result.get().to_owned());

@@ -392,8 +392,7 @@ fn without_context(params: &RawValue) -> String {
 /// The server's answer, as a client of 2026-07-28 has it.
 fn finished(open: &InFlightRequest, message: &Message<'_>) -> String {
     let Some(result) = message.result else {
-        let error = message.error.map_or("{}", RawValue::get);
-        return format!(r#"{{"jsonrpc":"2.0","id":{},"error":{error}}}"#, open.client_id);
+        return message.with_id(&open.client_id).text();
     };
     let complete = ("resultType", "\"complete\"");
     let cacheable = [complete, ("ttlMs", "0"), ("cacheScope", "\"private\"")];

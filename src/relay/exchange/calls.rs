@@ -1,37 +1,50 @@
 //! Calls of tools, from the client's request to the upstream's answer.
 
-use std::sync::Arc;
+use std::{
+    collections::HashSet,
+    convert,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
-use serde_json::value::RawValue;
-use tokio::time::Instant;
+use tokio::{sync::mpsc, time::Instant};
+use tokio_util::sync::CancellationToken;
+use zeroize::Zeroizing;
 
 use super::{
     super::{
         call::Call,
-        govern::{CallAttempt, Decision},
+        dialog::Dialogs,
+        elicitation::UNDECIDED,
+        govern::{Decision, Govern, Report, told},
     },
     Exchange, LIST_PATIENCE, Pins, Stage, ToolCall, pins,
 };
 use crate::{
-    error::Result,
     operations::proxied::Outcome,
-    protocol::message::{self, Message},
+    protocol::{
+        Client,
+        message::{self, Message, Refused},
+    },
 };
 
 impl Exchange {
     pub(super) async fn call(&mut self, id: &str, message: &Message<'_>, text: &str, session: Option<&str>) {
-        let call = match Call::read(message.params) {
-            Ok(call) => call,
-            Err((code, problem)) => return self.answer(message::error(Some(id), code, &problem)).await,
+        if let Err((code, problem)) = Call::read(message.params) {
+            return self.answer(message::error(Some(id), code, &problem)).await;
+        }
+        let made = CallMessage {
+            id: id.to_owned(),
+            text: text.to_owned(),
+            session: session.map(str::to_owned),
+            token: message.progress_token(),
+            asked: AtomicBool::new(false),
+            cancelled: CancellationToken::new(),
         };
-        let session = call.session.clone().or_else(|| session.map(str::to_owned));
-        let since = Instant::now();
-        let until = since + self.times.call;
-        let token = message.progress_token();
-        // A client that says so of each request has asked already, if it was told to.
-        let (decided, asked) = (call.decided(message), call.answered.is_some());
-        let (text, stage) = (text.to_owned(), Stage::Listing);
-        let call = ToolCall { text, session, stage, decided, asked, cancelled: false, since, until, token };
+        let (made, since) = (Arc::new(made), Instant::now());
+        let call = ToolCall { message: made, stage: Stage::Listing, since, until: since + self.times.call };
         self.calls.insert(id.to_owned(), call);
         match self.pins {
             Pins::Known => self.decide(id),
@@ -42,37 +55,27 @@ impl Exchange {
     }
 
     pub(super) fn decide(&mut self, id: &str) {
-        let asks = self.may_ask(id);
         let Some(entry) = self.calls.get_mut(id) else { return };
-        let Some((tool, arguments)) =
-            read_again(&entry.text, |call| (call.name.clone(), call.arguments.map_or("{}", RawValue::get).to_owned()))
-        else {
-            return;
-        };
         entry.stage = Stage::Deciding;
-        let is_listed = Some(self.listed_tools.contains(&tool));
-        let (session, decided) = (entry.session.clone(), entry.decided.take());
-        let asked = CallAttempt { tool, arguments, session, decided, is_listed, asks };
-        let (governor, id) = (Arc::clone(&self.governor), id.to_owned());
+        let (call, governor, tools) =
+            (Arc::clone(&entry.message), Arc::clone(&self.governor), Arc::clone(&self.listed_tools));
+        let (client, dialogs, to_client) = (self.client.clone(), self.dialogs.clone(), self.to_client.clone());
         self.decisions.spawn(async move {
-            let decision = governor.admit(asked).await;
-            (id, decision)
+            let judged = call.judged(&*governor, &tools, (&client, &dialogs, &to_client)).await;
+            (call.id.clone(), judged)
         });
     }
 
-    pub(super) async fn decided(&mut self, id: &str, decision: Result<Decision>) {
-        let Some(call) = self.calls.get(id) else { return };
-        let (modern, cancelled) = (is_modern(&call.text), call.cancelled);
-        let decision = decision.unwrap_or_else(|error| Decision::of(&error));
-        let decision = match decision {
-            Decision::Ask { question, held, asking } => match self.ask(id, &question, held, asking).await {
-                Some(decision) => decision,
-                None => return,
-            },
-            decision => decision,
-        };
-        let admitted = match decision.admitted(id, modern) {
-            Ok(admitted) => admitted,
+    /// It is decided what becomes of a call.
+    pub(super) async fn judged(&mut self, id: &str, judged: Judged) {
+        let Some(entry) = self.calls.get_mut(id) else { return };
+        let cancelled = entry.is_cancelled();
+        let (text, report) = match judged {
+            Ok(admitted) if !cancelled => admitted,
+            Ok((_, report)) => {
+                self.calls.remove(id);
+                return report.send(Outcome::unsent("the client took the call back before it left"));
+            }
             Err(response) => {
                 self.calls.remove(id);
                 if !cancelled {
@@ -81,23 +84,19 @@ impl Exchange {
                 return;
             }
         };
-        let Some(entry) = self.calls.get_mut(id).filter(|call| !call.cancelled) else {
-            self.calls.remove(id);
-            return admitted.report.send(Outcome::unsent("the client took the call back before it left"));
-        };
         if !matches!(self.pins, Pins::Known) {
             // The tools have changed since: what was decided on may not be what would be called.
             entry.stage = Stage::Listing;
-            let context = Message::read(&entry.text).ok().and_then(|message| pins::context_of(&message));
-            admitted.report.send(Outcome::unsent("the tools changed before the call left"));
+            let context = entry.message.context();
+            report.send(Outcome::unsent("the tools changed before the call left"));
             if matches!(self.pins, Pins::Unknown) {
                 self.ask_for_tools(context).await;
             }
             return;
         }
-        let Some(text) = read_again(&entry.text, |call| call.forwarded(id, &admitted.arguments)) else { return };
-        entry.stage = Stage::Sent(admitted.report);
-        self.pass_on(text).await;
+        (entry.stage, entry.until) = (Stage::Sent(report), Instant::now() + self.times.call);
+        // Fails if the upstream has ended, which its reader notices too.
+        let _ = self.to_upstream.send(text).await;
     }
 
     /// The answer to a call of a tool.
@@ -106,20 +105,74 @@ impl Exchange {
             // An answer to what was not yet asked is no answer.
             return tracing::warn!("the upstream answered a call that it did not have yet; the answer was dropped");
         }
-        let Some(ToolCall { stage: Stage::Sent(report), cancelled, .. }) = self.calls.remove(id) else { return };
+        let Some(ToolCall { stage: Stage::Sent(report), message: call, .. }) = self.calls.remove(id) else { return };
         let Ok(message) = Message::read(&text) else { return };
         let changed = report.answer(&message, None).await;
-        if !cancelled {
+        if !call.cancelled.is_cancelled() {
             self.answer(changed.unwrap_or(text)).await;
         }
     }
 }
 
-pub(super) fn read_again<T>(text: &str, with: impl FnOnce(&Call<'_>) -> T) -> Option<T> {
-    let message = Message::read(text).ok()?;
-    Call::read(message.params).ok().map(|call| with(&call))
+/// A call of a client.
+pub(super) struct CallMessage {
+    id: String,
+    text: String,
+    /// The session that its request names.
+    session: Option<String>,
+    /// What the client knows its progress by, as it was written.
+    pub(super) token: Option<String>,
+    /// Whether the person at the client was asked about it: they are asked once about one call.
+    asked: AtomicBool,
+    pub(super) cancelled: CancellationToken,
 }
 
-pub(super) fn is_modern(text: &str) -> bool {
-    Message::read(text).is_ok_and(|message| message.is_modern())
+/// What becomes of a call: the message for the upstream, or the response that says why there is none.
+pub type Judged = Result<(Zeroizing<String>, Report), String>;
+
+impl CallMessage {
+    /// What a list of tools says of the client and its revision, as the call does (2026-07-28).
+    pub(super) fn context(&self) -> Option<String> {
+        Message::read(&self.text).ok().and_then(|message| pins::context_of(&message))
+    }
+
+    /// The response that tells the model why the call is not made.
+    pub(super) fn refusal(&self, problem: &str) -> String {
+        told(&self.id, problem, Message::read(&self.text).is_ok_and(|message| message.is_modern()))
+    }
+
+    async fn judged(
+        &self,
+        governor: &dyn Govern,
+        tools: &HashSet<String>,
+        (client, dialogs, to_client): (&Client, &Dialogs, &mpsc::Sender<String>),
+    ) -> Judged {
+        let refused = |(code, problem): Refused| message::error(Some(&self.id), code, &problem);
+        let message = Message::read(&self.text).map_err(refused)?;
+        let call = Call::read(message.params).map_err(refused)?;
+        let outside = (self.session.as_deref(), Some(tools.contains(&call.name)));
+        let decision = async |decided| {
+            let decision = governor.admit(call.attempt(&message, outside, decided)).await;
+            decision.unwrap_or_else(|error| Decision::of(&error))
+        };
+        let modern = message.is_modern();
+        let can_ask = if modern { message.speaker().can_ask } else { client.can_ask && dialogs.have_room() };
+        let mut decided = decision((None, can_ask && !self.asked.load(Ordering::Relaxed))).await;
+        if !modern && let Decision::Ask(held) = decided {
+            decided = match dialogs.open() {
+                None => Decision::Told(held.held.text()),
+                Some(dialog) => {
+                    self.asked.store(true, Ordering::Relaxed);
+                    let client = (client.name.as_str(), self.token.as_deref());
+                    let taken_back = self.cancelled.cancelled();
+                    match dialog.decision(&held, client, to_client, convert::identity, taken_back).await {
+                        Some(decided) => decision((Some(decided), false)).await,
+                        None => Decision::Told(held.held.text_after(UNDECIDED)),
+                    }
+                }
+            };
+        }
+        let admitted = decided.admitted(&self.id, &call, modern)?;
+        Ok((call.forwarded(&self.id, &admitted.arguments).into(), admitted.report))
+    }
 }

@@ -17,12 +17,11 @@ impl Exchange {
     pub(super) async fn cancel(&mut self, message: &Message<'_>) {
         let id = message.cancelled_id().unwrap_or_default();
         if let Some(call) = self.calls.get_mut(&id) {
-            call.cancelled = true;
+            call.message.cancelled.cancel();
             call.until = call.until.min(Instant::now() + CANCEL_GRACE);
             match call.stage {
                 Stage::Sent(_) => {}
                 Stage::Deciding => return,
-                Stage::Asking(_) => return self.nobody_to_ask_for(&id).await,
                 Stage::Listing => {
                     self.calls.remove(&id);
                     return;
@@ -37,8 +36,8 @@ impl Exchange {
     /// The upstream has said how far a call is: it has all its time again, but no more than that in all.
     pub(super) fn heard_of_progress(&mut self, message: &Message<'_>) {
         let Some(token) = message.named_token() else { return };
-        let call = self.calls.values_mut().find(|call| call.token.as_ref() == Some(&token));
-        if let Some(call) = call.filter(|call| !call.cancelled) {
+        let call = self.calls.values_mut().find(|call| call.message.token.as_ref() == Some(&token));
+        if let Some(call) = call.filter(|call| !call.is_cancelled()) {
             let longest = call.since + LONGEST.max(self.times.call);
             call.until = longest.min(Instant::now() + self.times.call);
         }
@@ -48,28 +47,23 @@ impl Exchange {
     pub(super) async fn look_at_the_clock(&mut self) {
         let now = Instant::now();
         self.unlisted_too_long(now).await;
-        self.ask_no_longer(now).await;
-        self.tell_that_they_wait(now).await;
-        let sent = |call: &ToolCall| matches!(call.stage, Stage::Sent(_));
-        let late = self.calls.iter().filter(|(_, call)| call.until <= now && sent(call));
-        let late: Vec<_> = late.map(|(id, call)| (id.clone(), call.cancelled)).collect();
-        for (id, cancelled) in late {
-            if !cancelled {
+        for id in self.calls_that(|call| call.until <= now && call.is_sent()) {
+            if !self.calls.get(&id).is_some_and(ToolCall::is_cancelled) {
                 self.pass_on(message::cancelled(&id, Some("it took too long"))).await;
             }
             let why = "the upstream did not answer in time";
-            self.give_up(&id, why, why).await;
+            self.give_up(&id, Outcome::unknown(why), why).await;
         }
     }
 
     /// Answers a call that the upstream will not.
-    pub(super) async fn give_up(&mut self, id: &str, why: &'static str, told: &str) {
+    pub(super) async fn give_up(&mut self, id: &str, outcome: Outcome, told: &str) {
         let Some(call) = self.calls.remove(id) else { return };
-        if !call.cancelled {
+        if !call.is_cancelled() {
             self.answer(message::error(Some(id), INTERNAL_ERROR, told)).await;
         }
         if let Stage::Sent(call) = call.stage {
-            call.send(Outcome::unknown(why));
+            call.send(outcome);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{super::mid_call, Exchange, Stage};
 use crate::{
-    operations::proxied::{NotForwarded, TOO_MANY},
+    operations::proxied::{NotForwarded, Outcome, TOO_MANY},
     protocol::{
         message::{self, Message},
         request::ServerRequest,
@@ -30,7 +30,7 @@ impl Exchange {
         if let (NotForwarded::TooMany, Some((call, requests))) = (refused, newest) {
             self.outside_calls.exhaust(requests);
             self.pass_on(message::cancelled(&call, Some(TOO_MANY))).await;
-            self.give_up(&call, TOO_MANY, &mid_call::not_answered(TOO_MANY)).await;
+            self.give_up(&call, Outcome::unknown(TOO_MANY), &mid_call::not_answered(TOO_MANY)).await;
         }
     }
 }

@@ -1,15 +1,14 @@
 //! Which tools the upstream has, before one of them is called.
 
+use std::sync::Arc;
+
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
-use super::{
-    super::govern::{self, Decision},
-    Exchange, OWN_ID, Pins, Stage, ToolCall,
-    calls::is_modern,
-};
+use super::{super::govern, Exchange, OWN_ID, Pins, ToolCall};
 use crate::{
     error::{Code, Error},
+    operations::proxied::refusal_text,
     protocol::{
         edit,
         message::{self, Message},
@@ -34,9 +33,8 @@ impl Exchange {
     pub(super) async fn tools_changed(&mut self) {
         self.pins = Pins::Unknown;
         self.listing = Listing::default();
-        let waiting = self.calls.values().find(|call| matches!(call.stage, Stage::Listing));
-        if let Some(call) = waiting {
-            let context = Message::read(&call.text).ok().and_then(|message| context_of(&message));
+        if let Some(call) = self.calls.values().find(|call| call.is_listing()) {
+            let context = call.message.context();
             self.ask_for_tools(context).await;
         }
     }
@@ -92,15 +90,12 @@ impl Exchange {
 
     /// These are the tools that there are.
     pub(super) async fn know(&mut self, tools: Vec<Box<RawValue>>) {
-        let listed = tools.iter().filter_map(|tool| govern::tool_name(tool)).collect();
+        let listed = Arc::new(tools.iter().filter_map(|tool| govern::tool_name(tool)).collect());
         match self.governor.observe(tools).await {
             Ok(()) => {
                 self.pins = Pins::Known;
                 self.listed_tools = listed;
-                let waiting = |call: &ToolCall| matches!(call.stage, Stage::Listing);
-                let waiting: Vec<_> =
-                    self.calls.iter().filter(|(_, call)| waiting(call)).map(|(id, _)| id.clone()).collect();
-                for id in waiting {
+                for id in self.calls_that(ToolCall::is_listing) {
                     self.decide(&id);
                 }
             }
@@ -113,34 +108,22 @@ impl Exchange {
 
     /// Calls that have waited for the tools too long. The list is waited for further: a late one serves the next call.
     pub(super) async fn unlisted_too_long(&mut self, now: Instant) {
-        let late = |call: &ToolCall| matches!(call.stage, Stage::Listing) && call.since + self.times.start <= now;
-        let late: Vec<_> = self.calls.iter().filter(|(_, call)| late(call)).map(|(id, _)| id.clone()).collect();
-        let why = "the upstream has not listed its tools in time; without its list none is called";
-        for id in late {
-            self.refuse_unlisted(&id, why).await;
-        }
+        let late = self.calls_that(|call| call.is_listing() && call.since + self.times.start <= now);
+        self.refuse_unlisted(late, "the upstream has not listed its tools in time; without its list none is called")
+            .await;
     }
 
-    async fn refuse_unlisted(&mut self, id: &str, why: &'static str) {
-        let Some(call) = self.calls.remove(id) else { return };
-        let told = Decision::of(&Error::new(Code::Unavailable, why));
-        if let Err(response) = told.admitted(id, is_modern(&call.text)) {
-            self.answer(response).await;
+    async fn refuse_unlisted(&mut self, ids: Vec<String>, why: &'static str) {
+        let problem = refusal_text(&Error::new(Code::Unavailable, why));
+        for call in ids.into_iter().filter_map(|id| self.calls.remove(&id)).collect::<Vec<_>>() {
+            self.answer(call.message.refusal(&problem)).await;
         }
     }
 
     /// Without knowing the tools there is no call.
     pub(super) async fn pins_unknown(&mut self, why: &'static str) {
         self.pins = Pins::Unknown;
-        let waiting: Vec<_> = self
-            .calls
-            .iter()
-            .filter(|(_, call)| matches!(call.stage, Stage::Listing))
-            .map(|(id, _)| id.clone())
-            .collect();
-        for id in waiting {
-            self.refuse_unlisted(&id, why).await;
-        }
+        self.refuse_unlisted(self.calls_that(ToolCall::is_listing), why).await;
     }
 
     /// The client's list. What is not as it was accepted is looked at before the next call.

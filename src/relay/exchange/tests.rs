@@ -6,10 +6,11 @@ use zeroize::Zeroizing;
 
 use super::*;
 use crate::{
+    error::Result,
     model::{SecretName, SecretVersion, UnixMicros},
     operations::proxied::MidCallRequests,
     redact::{Audience, Known, Learnt, Secret, Sent},
-    relay::govern::CallAttempt,
+    relay::govern::{CallAttempt, Decision},
 };
 
 struct Unasked;

@@ -4,10 +4,7 @@
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
-use axum::{
-    body::Body,
-    response::{IntoResponse, Response},
-};
+use axum::response::{IntoResponse, Response};
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use futures::{
@@ -17,13 +14,11 @@ use futures::{
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use tokio::time::timeout;
 
-use super::{HALDIR_SESSION, headers::is_modern, mismatch, misnamed, modern, rpc_error};
+use super::{HALDIR_SESSION, Route, headers::is_modern, mismatch, misnamed, modern, rpc_error};
 use crate::{
     crypto,
     error::{Error, Result},
-    interfaces::http::{App, held_open, keep_alive, mcp_sessions::owner, respond},
-    model::{Credential, UpstreamName},
-    operations::Haldir,
+    interfaces::http::{mcp_sessions::owner, respond},
     protocol::{
         code::{INTERNAL_ERROR, INVALID_REQUEST},
         event_stream,
@@ -31,15 +26,13 @@ use crate::{
         lines,
         message::Message,
     },
-    redact::Known,
     relay::{
         call::Call,
-        govern::Redact,
-        governor::{Governor, Tools},
+        governor::Tools,
         multiplexer::{Messages, Multiplexer, TimeLimit},
         wrap::Bounds,
     },
-    upstream::{Link, Target, Turn, UpstreamLimits, transport::Source},
+    upstream::{Place, Turn, over_http::HttpUpstream, transport::Source},
 };
 
 /// How much longer a call may take than its own time limits say: they are looked at now and then.
@@ -47,41 +40,19 @@ const CALL_GRACE: Duration = Duration::from_secs(15);
 /// An answer that comes so soon has a status of its own, where the revision has one for it; any other is a stream.
 const QUICK: Duration = Duration::from_secs(2);
 
-/// What is asked of a child.
-pub struct Children<'a> {
-    pub app: &'a App,
-    pub credential: &'a Credential,
-    pub name: &'a UpstreamName,
-    pub source: Source,
-    /// The registration.
-    pub target: &'a Target,
-    /// The secrets that it can have received.
-    pub known: Arc<Known>,
-    /// The gate of a child; a connection over HTTP passes its own.
-    pub link: Option<Arc<Link>>,
-    /// Its bounds.
-    pub limits: UpstreamLimits,
-}
-
-impl Children<'_> {
-    /// Whether a child serves the session that these headers name.
-    pub fn serves(&self, headers: &HeaderMap) -> bool {
-        self.known(headers).is_some()
+impl Route {
+    /// Whether a child, or a connection with a bridge, serves the session that these headers name.
+    pub fn is_relayed(&self, headers: &HeaderMap) -> bool {
+        self.multiplexer_of(headers).is_some()
     }
 
     /// Answers one request, whose body is there if it is a POST.
-    pub async fn answer(self, method: &Method, headers: &HeaderMap, body: &Bytes) -> Result<Response> {
+    pub async fn relay(self, method: &Method, headers: &HeaderMap, body: &Bytes) -> Result<Response> {
         match *method {
             Method::POST => self.post(headers, body).await,
             Method::GET => {
                 let Some(multiplexer) = self.multiplexer(headers) else { return Ok(unknown_session()) };
-                let heard = held_open::while_permitted(
-                    heard(multiplexer.listen(), multiplexer),
-                    self.app,
-                    self.credential,
-                    Haldir::may_use_proxy,
-                );
-                Ok(streamed(None, heard))
+                Ok(self.streamed(heard(multiplexer.listen(), multiplexer), true))
             }
             _ => {
                 if self.multiplexer(headers).is_none() {
@@ -97,11 +68,11 @@ impl Children<'_> {
 
     /// The connection that these headers name, if it is this caller's and has not ended.
     fn multiplexer(&self, headers: &HeaderMap) -> Option<Arc<Multiplexer>> {
-        self.known(headers).filter(|multiplexer| !multiplexer.has_ended())
+        self.multiplexer_of(headers).filter(|multiplexer| !multiplexer.has_ended())
     }
 
-    fn known(&self, headers: &HeaderMap) -> Option<Arc<Multiplexer>> {
-        self.app.shared.upstream_sessions.multiplexer(self.name.as_str(), headers, self.credential, self.target)
+    fn multiplexer_of(&self, headers: &HeaderMap) -> Option<Arc<Multiplexer>> {
+        self.app.shared.upstream_sessions.multiplexer(self.name.as_str(), headers, &self.credential, &self.target)
     }
 
     async fn post(&self, headers: &HeaderMap, body: &Bytes) -> Result<Response> {
@@ -143,14 +114,14 @@ impl Children<'_> {
             return Ok(misnamed(Some(id), header.as_str()));
         }
         let listens = message.is("subscriptions/listen");
-        let turn = match self.link.as_ref().filter(|_| !listens) {
-            Some(link) => match link.gate().enter().await {
+        // A connection over HTTP passes the gate itself.
+        let turn = if listens || !matches!(self.target.place, Place::Child(_)) {
+            None
+        } else {
+            match self.link.gate().enter().await {
                 Ok(turn) => Some(turn),
-                Err(busy) => {
-                    return Ok(rpc_error(StatusCode::BAD_GATEWAY, Some(id), INTERNAL_ERROR, &busy.message));
-                }
-            },
-            None => None,
+                Err(busy) => return Ok(rpc_error(StatusCode::BAD_GATEWAY, Some(id), INTERNAL_ERROR, &busy.message)),
+            }
         };
         let allowed = (!listens).then(|| self.allowed(&message, turn));
         let session = headers.get(HALDIR_SESSION).and_then(|value| value.to_str().ok()).map(str::to_owned);
@@ -172,20 +143,15 @@ impl Children<'_> {
             first = Some(Ok(event_stream::message(&text)));
         }
         let events = stream::iter(first).chain(heard(answer, multiplexer)).boxed();
-        Ok(streamed(
-            begun,
-            if listens {
-                held_open::while_permitted(events, self.app, self.credential, Haldir::may_use_proxy)
-            } else {
-                Body::from_stream(keep_alive::with_comments(events))
-            },
-        ))
+        let mut response = self.streamed(events, listens);
+        response.headers_mut().extend(begun.map(|id| (SESSION_ID, id)));
+        Ok(response)
     }
 
     /// How long a request may take. A call has a time limit of its own, and one for the person at the client before that;
     /// its turn does not last so long.
     fn allowed(&self, message: &Message<'_>, turn: Option<Turn>) -> TimeLimit {
-        let (limit, within) = (self.limits.call_timeout, self.app.shared.asking.within);
+        let (limit, within) = (self.link.limits().call_timeout, self.app.shared.asking.within);
         let of_call = limit.saturating_mul(2).saturating_add(within).saturating_add(CALL_GRACE);
         TimeLimit { turn: (turn, limit), time: if message.is("tools/call") { of_call } else { limit } }
     }
@@ -193,7 +159,7 @@ impl Children<'_> {
     /// The child for requests of 2026-07-28, which know no protocol session: one for each kind of client of a caller.
     fn shared(&self, message: &Message<'_>) -> Result<Arc<Multiplexer>> {
         let client = message.client().unwrap_or_default();
-        let digest = crypto::digest(&[&owner(self.credential), client.as_bytes()]);
+        let digest = crypto::digest(&[&owner(&self.credential), client.as_bytes()]);
         let id = BASE64_URL_SAFE_NO_PAD.encode(digest);
         let id = HeaderValue::from_str(&id).map_err(Error::internal)?;
         let mut named = HeaderMap::new();
@@ -208,24 +174,27 @@ impl Children<'_> {
     fn begin(&self, id: &HeaderValue, bridges: bool) -> Result<Arc<Multiplexer>> {
         let shared = &self.app.shared;
         let start = || {
-            let session = match self.credential {
-                Credential::LocalAgent => Some(Arc::clone(&shared.local_session)),
-                _ => None,
-            };
-            let (haldir, credential, name) = (shared.haldir.clone(), self.credential.clone(), self.name.clone());
-            let governor = Governor::new(
-                haldir,
-                credential,
-                name,
-                session,
-                Tools::Beside,
-                (shared.asking, shared.tool_changes.clone()),
-            );
-            let secrets = Redact::new(Arc::clone(&self.known));
-            let bounds = Bounds::new(&self.limits, shared.message_bytes);
-            Multiplexer::start(Arc::new(governor), self.source.clone(), secrets, bounds, bridges).map(Arc::new)
+            let bounds = Bounds::new(self.link.limits(), shared.message_bytes);
+            let governor = Arc::new(self.governor(Tools::Beside));
+            Multiplexer::start(governor, self.source()?, self.secrets(), bounds, bridges).map(Arc::new)
         };
-        shared.upstream_sessions.begin_child(self.name.as_str(), id, (self.credential, self.target), start)
+        shared.upstream_sessions.begin_child(self.name.as_str(), id, (&self.credential, &self.target), start)
+    }
+
+    /// The upstream as a connection of messages.
+    fn source(&self) -> Result<Source> {
+        if let Place::Child(command) = &self.target.place {
+            return Ok(Source::Child(command.clone()));
+        }
+        let place = self.link.http()?.ok_or_else(|| Error::internal("an upstream over HTTP has no address"))?;
+        Ok(Source::Http(Box::new(HttpUpstream {
+            client: self.app.shared.upstreams.clone(),
+            url: place.url.clone(),
+            headers: place.headers.clone(),
+            call_timeout: self.link.limits().call_timeout,
+            answer_bytes: self.link.limits().answer_bytes,
+            gate: Some(Arc::clone(self.link.gate())),
+        })))
     }
 }
 
@@ -243,24 +212,12 @@ fn heard(heard: Messages, multiplexer: Arc<Multiplexer>) -> BoxStream<'static, R
     events.boxed()
 }
 
-fn streamed(begun: Option<HeaderValue>, body: Body) -> Response {
-    let mut response = Response::new(body);
-    let headers = response.headers_mut();
-    keep_alive::set_headers(headers);
-    if let Some(id) = begun {
-        headers.insert(SESSION_ID, id);
-    }
-    response
-}
-
 /// The answer alone, for a client that reads no event streams.
 async fn whole(begun: Option<HeaderValue>, mut heard: Messages, id: &str) -> Result<Response> {
     while let Some(text) = heard.next().await {
         if Message::read(&text).is_ok_and(|message| message.answers() == Some(id)) {
             let mut response = respond::json(200, text);
-            if let Some(begun) = begun {
-                response.headers_mut().insert(SESSION_ID, begun);
-            }
+            response.headers_mut().extend(begun.map(|id| (SESSION_ID, id)));
             return Ok(response);
         }
     }

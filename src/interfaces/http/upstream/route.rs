@@ -1,60 +1,61 @@
-//! Where requests for an upstream go, and the governor that decides on them.
+//! An upstream, and the caller of its address.
 
-use std::sync::Arc;
+use std::{convert::Infallible, sync::Arc};
+
+use axum::{body::Body, response::Response};
+use bytes::Bytes;
+use futures::stream::BoxStream;
 
 use crate::{
-    interfaces::http::App,
+    interfaces::http::{App, held_open, keep_alive},
     model::{Credential, UpstreamName},
+    operations::Haldir,
     redact::Known,
     relay::{
-        govern::{Govern, Redact},
+        govern::Redact,
         governor::{Governor, Tools},
     },
-    upstream::{HttpPlace, Link, UpstreamLimits, over_http::HttpUpstream},
+    upstream::{Link, Target},
 };
 
-/// Where an upstream is, and the governor that decides on its calls.
+/// What every request of a caller to one upstream needs.
 pub struct Route {
+    pub app: App,
+    pub credential: Credential,
     pub name: UpstreamName,
-    /// Its address, and the headers of every request.
-    pub place: Arc<HttpPlace>,
-    /// Takes secrets out of what comes back.
-    pub secrets: Redact,
-    pub governor: Arc<dyn Govern>,
-    pub limits: UpstreamLimits,
+    /// The registration.
+    pub target: Target,
+    /// The secrets that the upstream can have received.
+    pub known: Arc<Known>,
     /// haldir's own connection, which knows how the upstream is.
     pub link: Arc<Link>,
 }
 
 impl Route {
-    pub fn new(
-        app: &App,
-        credential: &Credential,
-        name: UpstreamName,
-        place: Arc<HttpPlace>,
-        (link, known): (Arc<Link>, Arc<Known>),
-    ) -> Self {
-        let haldir = &app.shared.haldir;
-        let session = match credential {
-            Credential::LocalAgent => Some(Arc::clone(&app.shared.local_session)),
+    /// Decides on the caller's calls.
+    pub fn governor(&self, tools: Tools) -> Governor {
+        let shared = &self.app.shared;
+        let session = match self.credential {
+            Credential::LocalAgent => Some(Arc::clone(&shared.local_session)),
             _ => None,
         };
-        let terms = (app.shared.asking, app.shared.tool_changes.clone());
-        let governor = Governor::new(haldir.clone(), credential.clone(), name.clone(), session, Tools::Asked, terms)
-            .over(Arc::clone(&link));
-        let limits = *link.limits();
-        Self { name, place, secrets: Redact::new(known), governor: Arc::new(governor), limits, link }
+        let terms = (shared.asking, shared.tool_changes.clone());
+        Governor::new(shared.haldir.clone(), self.credential.clone(), self.name.clone(), session, tools, terms)
     }
 
-    /// The upstream as a connection of messages.
-    pub fn connection(&self, app: &App) -> HttpUpstream {
-        HttpUpstream {
-            client: app.shared.upstreams.clone(),
-            url: self.place.url.clone(),
-            headers: self.place.headers.clone(),
-            call_timeout: self.limits.call_timeout,
-            answer_bytes: self.limits.answer_bytes,
-            gate: Some(Arc::clone(self.link.gate())),
-        }
+    /// An event stream. One that the client listens to (`listens`) is held open while its key may use the proxy.
+    pub fn streamed(&self, events: BoxStream<'static, Result<Bytes, Infallible>>, listens: bool) -> Response {
+        let mut response = Response::new(if listens {
+            held_open::while_permitted(events, &self.app, &self.credential, Haldir::may_use_proxy)
+        } else {
+            Body::from_stream(keep_alive::with_comments(events))
+        });
+        keep_alive::set_headers(response.headers_mut());
+        response
+    }
+
+    /// Takes secrets out of what comes back.
+    pub fn secrets(&self) -> Redact {
+        Redact::new(Arc::clone(&self.known))
     }
 }

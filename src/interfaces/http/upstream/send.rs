@@ -6,11 +6,11 @@ use axum::{body::Body, response::Response};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 
-use super::{Exchange, LISTEN, answer, headers::for_upstream, not_carried_out, refused_by_upstream, rpc_error, stream};
+use super::{Exchange, LISTEN, answer, headers::for_upstream, rpc_error, stream};
 use crate::{
     error::{Error, Result},
-    interfaces::http::{held_open, keep_alive, respond},
-    operations::{Haldir, proxied::Outcome},
+    interfaces::http::respond,
+    operations::proxied::Outcome,
     outbound::http_client::UpstreamResponse,
     protocol::{
         code::{INTERNAL_ERROR, INVALID_REQUEST},
@@ -45,7 +45,7 @@ pub(super) struct Outgoing {
 impl Exchange {
     /// Sends a request on, and answers with what comes back.
     pub(super) async fn send(
-        self,
+        &self,
         headers: &HeaderMap,
         outgoing: Outgoing,
         mut forwarding: Forwarding,
@@ -60,7 +60,7 @@ impl Exchange {
                 Ok(turn) => forwarding.turn = Some(turn),
                 Err(resting) => {
                     let problem = "the upstream is left alone for a while, or has too many calls under way";
-                    let id = not_carried_out(&mut forwarding, problem);
+                    let id = forwarding.end(Outcome::unsent(problem));
                     return Ok(rpc_error(StatusCode::BAD_GATEWAY, id.as_deref(), INTERNAL_ERROR, &resting.message));
                 }
             }
@@ -72,41 +72,35 @@ impl Exchange {
         let response = match asked {
             Ok(response) => response,
             Err(failed) => {
-                let id = match forwarding.call.take() {
-                    Some((id, report)) => {
-                        report.send(Outcome::not_answered(&failed));
-                        Some(id)
-                    }
-                    None => forwarding.own.take(),
-                };
+                let id = forwarding.end(Outcome::not_answered(&failed));
                 return Ok(rpc_error(StatusCode::BAD_GATEWAY, id.as_deref(), INTERNAL_ERROR, &failed.as_upstreams()));
             }
         };
         if response.status() == StatusCode::BAD_REQUEST && self.has_forgotten(headers).await {
-            let id = refused_by_upstream(&mut forwarding, FORGOTTEN);
+            let id = forwarding.end(Outcome::unknown(FORGOTTEN));
             if let Some(session) = headers.get(SESSION_ID) {
-                self.app.shared.upstream_sessions.end(self.route.name.as_str(), session);
+                self.route.app.shared.upstream_sessions.end(self.route.name.as_str(), session);
             }
             return Ok(rpc_error(StatusCode::NOT_FOUND, id.as_deref(), INVALID_REQUEST, FORGOTTEN));
         }
         if matches!(response.status(), StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
             // The client's own credentials are for haldir, so this is not about them.
             let problem = "the upstream does not accept the credentials that haldir has for it";
-            let id = refused_by_upstream(&mut forwarding, problem);
+            let id = forwarding.end(Outcome::unknown(problem));
             return Ok(rpc_error(StatusCode::BAD_GATEWAY, id.as_deref(), INTERNAL_ERROR, problem));
         }
         let session = match answer::session(response.headers(), &forwarding.secrets) {
             Ok(session) => session,
             Err(problem) => {
-                let id = forwarding.call.take().map(|(id, _)| id).or(forwarding.own);
+                let id = forwarding.id();
                 return Ok(rpc_error(StatusCode::BAD_GATEWAY, id.as_deref(), INTERNAL_ERROR, problem));
             }
         };
         if begins && let Some(id) = &session {
-            let begun = self.app.shared.upstream_sessions.begin(
+            let begun = self.route.app.shared.upstream_sessions.begin(
                 self.route.name.as_str(),
                 id,
-                (&self.credential, &self.app.shared.haldir.caller_of(&self.credential)?.tenant),
+                (&self.route.credential, &self.route.app.shared.haldir.caller_of(&self.route.credential)?.tenant),
             );
             forwarding.open = begun?;
             forwarding.open.begun_by(self.client.clone());
@@ -126,14 +120,14 @@ impl Exchange {
             return false;
         }
         let ping = (Method::POST, self.own_headers(headers), Bytes::from_static(PING.as_bytes()));
-        let asked = self.app.shared.upstreams.send(&self.route.place.url, ping, PING_WITHIN);
+        let asked = self.route.app.shared.upstreams.send(&self.place.url, ping, PING_WITHIN);
         asked.await.is_ok_and(|response| response.status().is_client_error())
     }
 
     /// Sends the upstream a message of haldir's own, in the protocol session of these headers, without waiting for an answer.
     pub(super) fn to_upstream(&self, headers: &HeaderMap) -> Arc<dyn Fn(String) + Send + Sync> {
         let headers = self.own_headers(headers);
-        let (client, place) = (self.app.shared.upstreams.clone(), Arc::clone(&self.route.place));
+        let (client, place) = (self.route.app.shared.upstreams.clone(), Arc::clone(&self.place));
         Arc::new(move |text| {
             let request = (Method::POST, headers.clone(), Bytes::from(text));
             let (client, place) = (client.clone(), Arc::clone(&place));
@@ -158,7 +152,7 @@ impl Exchange {
 
     /// The upstream's answer, as the client may see it.
     async fn passed_on(
-        self,
+        &self,
         headers: &HeaderMap,
         response: UpstreamResponse,
         mut forwarding: Forwarding,
@@ -166,24 +160,17 @@ impl Exchange {
     ) -> Result<Response> {
         forwarding.to_upstream = self.to_upstream(headers);
         let status = response.status();
-        let most = self.route.limits.answer_bytes;
+        let most = self.limits.answer_bytes;
         if status.is_success() && is_kind(response.headers(), EVENT_STREAM) {
             let session = headers.contains_key(SESSION_ID);
-            let park = session.then_some(self.route.limits.call_timeout);
+            let park = session.then_some(self.limits.call_timeout);
             let listens = forwarding.until.is_none();
             let events = stream::events(response, forwarding, most, stream::Manners { modern, park });
-            let body = if listens {
-                held_open::while_permitted(events, &self.app, &self.credential, Haldir::may_use_proxy)
-            } else {
-                Body::from_stream(keep_alive::with_comments(events))
-            };
-            let mut built = Response::new(body);
-            *built.status_mut() = status;
-            keep_alive::set_headers(built.headers_mut());
-            return Ok(built);
+            let mut streamed = self.route.streamed(events, listens);
+            *streamed.status_mut() = status;
+            return Ok(streamed);
         }
-        let id = forwarding.call.as_ref().map(|(id, _)| id.clone()).or_else(|| forwarding.own.clone());
-        let mut response = response;
+        let (id, mut response) = (forwarding.id(), response);
         let body = match over_http::whole(&mut response, most).await {
             Ok(body) => body,
             Err(failure) => {
@@ -206,7 +193,7 @@ impl Exchange {
             _ if status.is_success() => "the upstream's answer is no answer to the call",
             _ => "the upstream did not accept the request",
         };
-        refused_by_upstream(&mut forwarding, why);
+        forwarding.end(Outcome::unknown(why));
         match passed {
             Some(text) => Ok(respond::json(status.as_u16(), text)),
             None => Ok(answer::no_message(status, body, id.as_deref(), &secrets).await),
@@ -219,14 +206,14 @@ impl Exchange {
         // Without it the upstream may compress what it answers, which nothing here could look into.
         sent.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         // In the place of what the client has sent under the same name.
-        for (name, value) in &self.route.place.headers {
+        for (name, value) in &self.place.headers {
             sent.insert(name.clone(), value.clone());
         }
-        let within = if lasts { LISTEN } else { self.route.limits.call_timeout };
+        let within = if lasts { LISTEN } else { self.limits.call_timeout };
         Outgoing { request: (method, sent, body.map(Bytes::from).unwrap_or_default()), within }
     }
 
     async fn request(&self, outgoing: Outgoing) -> Result<UpstreamResponse, Failure> {
-        over_http::send(&self.app.shared.upstreams, &self.route.place.url, &outgoing.request, outgoing.within).await
+        over_http::send(&self.route.app.shared.upstreams, &self.place.url, &outgoing.request, outgoing.within).await
     }
 }

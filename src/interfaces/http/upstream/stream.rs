@@ -16,10 +16,9 @@ use futures::{
 };
 use tokio::sync::{mpsc, watch};
 
+use super::Route;
 use crate::{
-    interfaces::http::{App, held_open, keep_alive},
-    model::Credential,
-    operations::{Haldir, proxied::Outcome},
+    operations::proxied::Outcome,
     outbound::http_client::UpstreamResponse,
     protocol::{
         code::INTERNAL_ERROR,
@@ -51,13 +50,19 @@ pub fn events(
     most: usize,
     manners: Manners,
 ) -> BoxStream<'static, Result<Bytes, Infallible>> {
-    let (sender, receiver) = mpsc::channel(MAX_WAITING);
+    let (sender, events) = channel();
     tokio::spawn(pump(response, forwarding, most, manners, sender));
-    let heard = stream::unfold(receiver, |mut receiver| async move {
+    events
+}
+
+/// Where events are put in, and the stream of them.
+pub fn channel() -> (mpsc::Sender<Bytes>, BoxStream<'static, Result<Bytes, Infallible>>) {
+    let (sender, receiver) = mpsc::channel(MAX_WAITING);
+    let events = stream::unfold(receiver, |mut receiver| async move {
         let event: Bytes = receiver.recv().await?;
         Some((Ok(event), receiver))
     });
-    heard.boxed()
+    (sender, events.boxed())
 }
 
 async fn pump(
@@ -123,7 +128,7 @@ async fn pump(
 
 /// The answer to a subscription to changes of the list of tools. Where the upstream knows no subscriptions, haldir tells of
 /// changes itself.
-pub async fn subscribed(response: Response, id: &str, (app, credential): (&App, &Credential)) -> Response {
+pub async fn subscribed(response: Response, id: &str, route: &Route) -> Response {
     if is_events(&response) {
         return response;
     }
@@ -135,9 +140,7 @@ pub async fn subscribed(response: Response, id: &str, (app, credential): (&App, 
     }
     let begun = event_stream::message(&changes::acknowledgement(id));
     let events = stream::iter([Ok(begun)]).chain(stream::pending()).boxed();
-    let mut response = Response::new(held_open::while_permitted(events, app, credential, Haldir::may_use_proxy));
-    keep_alive::set_headers(response.headers_mut());
-    response
+    route.streamed(events, true)
 }
 
 fn is_events(response: &Response) -> bool {
