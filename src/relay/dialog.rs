@@ -1,10 +1,8 @@
 //! Dialogs of haldir's own at a client that answers requests (before 2026-07-28): the person there decides about a call.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::{collections::HashMap, sync::Arc};
 
+use parking_lot::Mutex;
 use tokio::{
     sync::{mpsc, oneshot},
     time::{Instant, interval_at, sleep},
@@ -24,11 +22,9 @@ pub const MAX_DIALOGS: usize = 4;
 /// What the ids of dialogs begin with.
 const OWN_ID: &str = "haldir-";
 
-type Replies = HashMap<String, oneshot::Sender<ApprovalReply>>;
-
 /// The open dialogs of a client, by the id of haldir's request.
 #[derive(Clone, Default)]
-pub struct Dialogs(Arc<Mutex<Replies>>);
+pub struct Dialogs(Arc<Mutex<HashMap<String, oneshot::Sender<ApprovalReply>>>>);
 
 /// One dialog. Once it is dropped, its reply is ignored.
 pub struct Dialog {
@@ -38,14 +34,9 @@ pub struct Dialog {
 }
 
 impl Dialogs {
-    // A std mutex: held to look or to write, never across a wait.
-    fn replies(&self) -> MutexGuard<'_, Replies> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Whether one more may be opened.
     pub fn have_room(&self) -> bool {
-        self.replies().len() < MAX_DIALOGS
+        self.0.lock().len() < MAX_DIALOGS
     }
 
     /// Opens a dialog, unless there are too many. Its id is random, and only the client sees it: no upstream can have a
@@ -53,7 +44,7 @@ impl Dialogs {
     pub fn open(&self) -> Option<Dialog> {
         let id = crypto::token::<16>(OWN_ID).ok()?;
         let (sender, reply) = oneshot::channel();
-        let mut replies = self.replies();
+        let mut replies = self.0.lock();
         if replies.len() >= MAX_DIALOGS {
             return None;
         }
@@ -65,7 +56,7 @@ impl Dialogs {
     pub fn take(&self, message: &Message<'_>) -> bool {
         let id = message.answers().and_then(|id| serde_json::from_str::<String>(id).ok());
         let Some(id) = id.filter(|id| id.starts_with(OWN_ID)) else { return false };
-        let sender = self.replies().remove(&id);
+        let sender = self.0.lock().remove(&id);
         if let Some(sender) = sender {
             // Fails if the call does not wait for it any more.
             let _ = sender.send(ApprovalReply::read(message.result.filter(|_| message.error.is_none())));
@@ -109,6 +100,6 @@ impl Dialog {
 
 impl Drop for Dialog {
     fn drop(&mut self) {
-        self.dialogs.replies().remove(&self.id);
+        self.dialogs.0.lock().remove(&self.id);
     }
 }

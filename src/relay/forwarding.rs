@@ -2,10 +2,11 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
+use parking_lot::Mutex;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{
@@ -46,45 +47,41 @@ struct OpenWork {
 const LISTENED_WITHIN: Duration = Duration::from_secs(2);
 
 impl SessionState {
-    fn state(&self) -> MutexGuard<'_, OpenWork> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Remembers the client that began the protocol session.
     pub fn begun_by(&self, client: Option<Client>) {
-        self.state().client = client.unwrap_or_default();
+        self.0.lock().client = client.unwrap_or_default();
     }
 
     /// See [`Self::begun_by`].
     pub fn client(&self) -> Client {
-        self.state().client.clone()
+        self.0.lock().client.clone()
     }
 
     /// Questions of haldir's to the person at the client.
     pub fn dialogs(&self) -> Dialogs {
-        self.state().dialogs.clone()
+        self.0.lock().dialogs.clone()
     }
 
     /// See [`OutsideCalls`].
     pub fn outside_calls(&self) -> OutsideCalls {
-        self.state().outside_calls.clone()
+        self.0.lock().outside_calls.clone()
     }
 
     /// The client begins to listen; it has begun once this is dropped.
     pub fn listening(&self) -> DropGuard {
         let begun = CancellationToken::new();
-        self.state().listening = Some(begun.clone());
+        self.0.lock().listening = Some(begun.clone());
         begun.drop_guard()
     }
 
     /// Waits until a client listens that has begun to: a request that it makes after that must not overtake it.
     pub async fn listened(&self) {
-        let Some(begun) = self.state().listening.clone() else { return };
+        let Some(begun) = self.0.lock().listening.clone() else { return };
         // An upstream that has nothing to say may answer with its first event only.
         let _ = tokio::time::timeout(LISTENED_WITHIN, begun.cancelled()).await;
         // It is waited for once.
         begun.cancel();
-        let mut state = self.state();
+        let mut state = self.0.lock();
         if state.listening.as_ref().is_some_and(CancellationToken::is_cancelled) {
             state.listening = None;
         }
@@ -92,23 +89,23 @@ impl SessionState {
 
     /// Keeps a call open for so long.
     pub fn park(&self, id: String, report: Report, time: Duration) {
-        self.state().parked.insert(id.clone(), report);
+        self.0.lock().parked.insert(id.clone(), report);
         let open = self.clone();
         tokio::spawn(async move {
             tokio::time::sleep(time).await;
             // Dropped, if it is still there, and so recorded as unknown.
-            let late = open.state().parked.remove(&id);
+            let late = open.0.lock().parked.remove(&id);
             drop(late);
         });
     }
 
     /// Whether a call of this id is open whose answer may come on any stream.
     pub fn is_parked(&self, id: &str) -> bool {
-        self.state().parked.contains_key(id)
+        self.0.lock().parked.contains_key(id)
     }
 
     fn parked(&self, id: &str) -> Option<Report> {
-        self.state().parked.remove(id)
+        self.0.lock().parked.remove(id)
     }
 }
 
@@ -340,7 +337,7 @@ mod tests {
     async fn a_call_that_is_parked_is_answered_by_no_other_requests_answer() {
         let (open, outcome) = (SessionState::default(), Arc::new(Mutex::new(None)));
         let kept = Arc::clone(&outcome);
-        let report = Report::new(move |outcome| *kept.lock().unwrap() = Some(outcome), None, None);
+        let report = Report::new(move |outcome| *kept.lock() = Some(outcome), None, None);
         open.park("5".to_owned(), report, Duration::from_secs(60));
         let governor: Arc<dyn Govern> = Arc::new(Nobody);
         let forwarding = |own: Option<&str>| Forwarding {
@@ -349,9 +346,9 @@ mod tests {
         };
         let error = r#"{"jsonrpc":"2.0","id":5,"error":{"code":-32601,"message":"no/such_method"}}"#;
         assert!(forwarding(Some("5")).pass(error.to_owned()).await.is_some());
-        assert!(outcome.lock().unwrap().is_none() && open.is_parked("5"));
+        assert!(outcome.lock().is_none() && open.is_parked("5"));
         let result = r#"{"jsonrpc":"2.0","id":5,"result":{"content":[]}}"#;
         assert!(forwarding(Some("6")).pass(result.to_owned()).await.is_some());
-        assert!(matches!(&*outcome.lock().unwrap(), Some(Outcome::Answered(_))) && !open.is_parked("5"));
+        assert!(matches!(&*outcome.lock(), Some(Outcome::Answered(_))) && !open.is_parked("5"));
     }
 }

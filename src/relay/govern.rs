@@ -3,9 +3,10 @@
 mod beside;
 pub mod changes;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use futures::future::BoxFuture;
+use parking_lot::Mutex;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::sync::watch;
@@ -225,8 +226,7 @@ impl Redact {
             tracing::warn!("an upstream sent a message whose id or method holds a secret; it was dropped");
             return None;
         }
-        let told = || self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = told().clone();
+        let before = self.told.lock().clone();
         let clean = |part: Option<&RawValue>| part.map(|part| redactor.answer(part.to_owned(), &before));
         let kind = match message.method.as_deref() {
             Some("notifications/progress") => Some(Told::Progress),
@@ -234,7 +234,7 @@ impl Redact {
             _ => None,
         };
         let params = match (message.params, kind) {
-            (Some(params), Some(kind)) => Some(redactor.told(params.to_owned(), kind, &mut told())),
+            (Some(params), Some(kind)) => Some(redactor.told(params.to_owned(), kind, &mut self.told.lock())),
             (params, _) => clean(params),
         };
         let listing = message.result.filter(|_| may_list).and_then(|result| self.listing(result, &redactor));

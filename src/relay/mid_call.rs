@@ -1,8 +1,9 @@
 //! Mid-call requests of an upstream in the relay: counted, logged and named as those of `upstream.tool` are, and forwarded in
 //! the upstream's own words. The relay removes secrets from every message before it comes here.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use serde_json::value::RawValue;
 
 use super::govern::Govern;
@@ -68,28 +69,23 @@ pub fn not_answered(why: &str) -> String {
 pub struct OutsideCalls(Arc<Mutex<Option<Arc<MidCallRequests>>>>);
 
 impl OutsideCalls {
-    // A std mutex: held to look or to write, never across a wait.
-    fn requests(&self) -> MutexGuard<'_, Option<Arc<MidCallRequests>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Counts and logs them; `None` if the client may not use the proxy any more.
     pub fn get(&self, governor: &dyn Govern) -> Option<Arc<MidCallRequests>> {
-        if let Some(requests) = &*self.requests() {
+        if let Some(requests) = &*self.0.lock() {
             return Some(Arc::clone(requests));
         }
         let made = governor.requests_outside_calls();
         let made = made.inspect_err(|error| tracing::warn!(%error, "a request of an upstream is refused")).ok()?;
-        Some(Arc::clone(self.requests().get_or_insert(Arc::new(made))))
+        Some(Arc::clone(self.0.lock().get_or_insert(Arc::new(made))))
     }
 
     /// The client has made another request.
     pub fn restart(&self) {
-        *self.requests() = None;
+        *self.0.lock() = None;
     }
 
     /// A call has ended since it had too many requests: what its upstream still asks counts as that call's.
     pub fn exhaust(&self, requests: Option<Arc<MidCallRequests>>) {
-        *self.requests() = requests;
+        *self.0.lock() = requests;
     }
 }

@@ -8,10 +8,11 @@ mod request;
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
+use parking_lot::Mutex;
 use tokio::sync::mpsc;
 use tokio_util::{
     sync::{CancellationToken, DropGuard},
@@ -135,10 +136,6 @@ impl Multiplexer {
         self.stop.cancel();
     }
 
-    fn routes(&self) -> MutexGuard<'_, Routes> {
-        lock(&self.routes)
-    }
-
     /// Asks; `None` if a request of this id is open, or the connection has ended. A client that shares the connection
     /// with others gives ids and tokens that others may give too: on the way they are ours. What is allowed nothing may
     /// last as long as it likes.
@@ -153,7 +150,7 @@ impl Multiplexer {
         let token = message.progress_token();
         let (sender, receiver) = bounded::channel(MAX_WAITING);
         let (number, text) = {
-            let mut routes = self.routes();
+            let mut routes = self.routes.lock();
             routes.used = Instant::now();
             routes.numbers += 1;
             let number = routes.numbers;
@@ -190,7 +187,7 @@ impl Multiplexer {
         let clock = allowed.map(|TimeLimit { turn, time }| in_flight.clone().watch(turn, time));
         let clock = clock.map(|clock| AbortOnDropHandle::new(tokio::spawn(clock)));
         if self.input.send(Incoming::message(text)).await.is_err() {
-            self.routes().open.retain(|open| open.number != number);
+            self.routes.lock().open.retain(|open| open.number != number);
             return None;
         }
         // Only then is it made: it takes the request back when it is dropped.
@@ -199,7 +196,7 @@ impl Multiplexer {
 
     /// Passes on what is not answered.
     pub async fn tell(&self, message: &Message<'_>, shared: bool) {
-        self.routes().used = Instant::now();
+        self.routes.lock().used = Instant::now();
         let text =
             if message.is("notifications/cancelled") { self.cancelled(message, shared) } else { Some(message.text()) };
         let Some(text) = text else { return };
@@ -210,7 +207,7 @@ impl Multiplexer {
     /// Ends the stream of a request that its client cancels. Answers the notification for the upstream, if it gets one.
     fn cancelled(&self, message: &Message<'_>, shared: bool) -> Option<String> {
         let named = message.cancelled_id();
-        let mut routes = self.routes();
+        let mut routes = self.routes.lock();
         let is_it = |open: &Request| match &open.client {
             Some(client) => shared && Some(&client.id) == named.as_ref(),
             None => !shared && Some(&open.id) == named.as_ref(),
@@ -234,7 +231,7 @@ impl Multiplexer {
     /// The stream of what belongs to no request; the one before ends.
     pub fn listen(&self) -> Messages {
         let (sender, heard) = bounded::channel(MAX_WAITING);
-        let mut routes = self.routes();
+        let mut routes = self.routes.lock();
         routes.used = Instant::now();
         while let Some(text) = routes.waiting.pop_front() {
             // There is room for as many as can wait.
@@ -245,25 +242,21 @@ impl Multiplexer {
     }
 }
 
-fn lock(routes: &Mutex<Routes>) -> MutexGuard<'_, Routes> {
-    routes.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 async fn deliver(mut outgoing: bounded::Receiver, routes: Arc<Mutex<Routes>>, stop: CancellationToken) {
     let mut look = tokio::time::interval(LOOK_EVERY);
     loop {
         tokio::select! {
             text = outgoing.recv() => match text {
-                Some(text) => lock(&routes).deliver(text),
+                Some(text) => routes.lock().deliver(text),
                 None => break,
             },
-            _ = look.tick() => if lock(&routes).is_idle() {
+            _ = look.tick() => if routes.lock().is_idle() {
                 stop.cancel();
             },
         }
     }
     // Waiting clients see their streams end.
-    let mut routes = lock(&routes);
+    let mut routes = routes.lock();
     routes.open.clear();
     routes.listener = None;
 }

@@ -1,13 +1,14 @@
 //! A request in flight, and what ends it before its answer: its client disconnects, or its time is over.
 
 use std::{
-    sync::{Arc, Mutex},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
+use parking_lot::Mutex;
 use tokio::{sync::mpsc, time::sleep};
 
-use super::{Request, Routes, lock};
+use super::{Request, Routes};
 use crate::{
     protocol::{code::INTERNAL_ERROR, message},
     upstream::{LONGEST, Turn, transport::Incoming},
@@ -25,7 +26,7 @@ impl InFlight {
     /// Cancels it, if it is still in flight.
     fn take_back(&self) -> Option<Request> {
         let open = {
-            let mut routes = lock(&self.routes);
+            let mut routes = self.routes.lock();
             let at = routes.open.iter().position(|open| open.number == self.number)?;
             routes.open.remove(at)
         };
@@ -36,7 +37,7 @@ impl InFlight {
 
     /// How long it may still be silent; `None` if it was for too long, or is over.
     fn left(&self, time: Duration) -> Option<Duration> {
-        let routes = lock(&self.routes);
+        let routes = self.routes.lock();
         let open = routes.open.iter().find(|open| open.number == self.number)?;
         time.checked_sub(open.progressed.elapsed()).filter(|left| !left.is_zero())
     }

@@ -2,11 +2,12 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    sync::{Arc, OnceLock},
     time::{Duration, Instant},
 };
 
 use http::{HeaderMap, HeaderValue};
+use parking_lot::Mutex;
 
 use crate::{
     error::{Code, Error, Result},
@@ -65,15 +66,11 @@ struct Child {
 pub struct UpstreamSessions(Mutex<HashMap<Name, Session>>);
 
 impl UpstreamSessions {
-    fn sessions(&self) -> MutexGuard<'_, HashMap<Name, Session>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// What the session that these headers name has open; `None` if it is not this caller's. A request without one
     /// stands for itself.
     pub fn admit(&self, upstream: &str, headers: &HeaderMap, credential: &Credential) -> Option<SessionState> {
         let Some(id) = headers.get(SESSION_ID) else { return Some(SessionState::default()) };
-        let mut sessions = self.sessions();
+        let mut sessions = self.0.lock();
         let session = sessions.get_mut(&(upstream.to_owned(), id.clone()))?;
         if session.owner != owner(credential) {
             return None;
@@ -90,7 +87,7 @@ impl UpstreamSessions {
         (credential, tenant): (&Credential, &TenantId),
     ) -> Result<SessionState> {
         let (owner, now) = (owner(credential), Instant::now());
-        let mut sessions = self.sessions();
+        let mut sessions = self.0.lock();
         Self::make_room(&mut sessions, &owner, tenant, now)?;
         let name = (upstream.to_owned(), id.clone());
         let known = sessions.get(&name);
@@ -114,13 +111,13 @@ impl UpstreamSessions {
     ) -> Result<Arc<Multiplexer>> {
         let name = (upstream.to_owned(), id.clone());
         let child = self.place(&name, credential, target)?;
-        let starting = child.starting.lock().unwrap_or_else(PoisonError::into_inner);
+        let starting = child.starting.lock();
         if let Some(multiplexer) = child.multiplexer.get() {
             return Ok(Arc::clone(multiplexer));
         }
         let started = start().map(|multiplexer| Arc::clone(child.multiplexer.get_or_init(|| multiplexer)));
         drop(starting);
-        let mut sessions = self.sessions();
+        let mut sessions = self.0.lock();
         let is_there = sessions
             .get(&name)
             .is_some_and(|session| session.child.as_ref().is_some_and(|known| Arc::ptr_eq(known, &child)));
@@ -136,7 +133,7 @@ impl UpstreamSessions {
     /// The place of a session's child, if there is one already or room for it.
     fn place(&self, name: &Name, credential: &Credential, target: &Target) -> Result<Arc<Child>> {
         let (owner, now) = (owner(credential), Instant::now());
-        let mut sessions = self.sessions();
+        let mut sessions = self.0.lock();
         Self::make_room(&mut sessions, &owner, &target.tenant, now)?;
         Self::end_outdated(&mut sessions, name, &owner, target);
         if let Some(Session { child: Some(child), .. }) = sessions.get(name).filter(|session| session.owner == owner) {
@@ -188,7 +185,7 @@ impl UpstreamSessions {
         target: &Target,
     ) -> Option<Arc<Multiplexer>> {
         let (name, owner) = ((upstream.to_owned(), headers.get(SESSION_ID)?.clone()), owner(credential));
-        let mut sessions = self.sessions();
+        let mut sessions = self.0.lock();
         Self::end_outdated(&mut sessions, &name, &owner, target);
         let session = sessions.get_mut(&name)?;
         session.used = Instant::now();
@@ -228,7 +225,7 @@ impl UpstreamSessions {
 
     /// The session has ended.
     pub fn end(&self, upstream: &str, id: &HeaderValue) {
-        let ended = self.sessions().remove(&(upstream.to_owned(), id.clone()));
+        let ended = self.0.lock().remove(&(upstream.to_owned(), id.clone()));
         // A client may still listen to it.
         if let Some(multiplexer) = ended.as_ref().and_then(Session::multiplexer) {
             multiplexer.end();
