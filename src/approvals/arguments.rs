@@ -1,12 +1,8 @@
 //! The arguments of a call: JSON that can be read in one way only.
 
-use std::{collections::BTreeSet, fmt};
+use std::collections::BTreeSet;
 
-use serde::{
-    Deserialize, Deserializer,
-    de::{Error as _, MapAccess, SeqAccess, Visitor},
-};
-use serde_json::value::RawValue;
+use serde_json::{Value, value::RawValue};
 
 use crate::{
     crypto,
@@ -22,69 +18,27 @@ const MAX_KEPT_BYTES: usize = 8_192;
 /// Characters of a name that an error shows.
 const MAX_SHOWN_CHARS: usize = 64;
 
-/// JSON in which no object, at any depth, has two members whose names differ in case only, and no name contains a secret's
+/// Refuses two members of one object, at any depth, whose names differ in case only, and a name that contains a secret's
 /// placeholder: a rule then reads what every reader of the call reads.
-struct Distinct;
-
-impl<'de> Deserialize<'de> for Distinct {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
-        struct Look;
-
-        impl<'de> Visitor<'de> for Look {
-            type Value = Distinct;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("JSON")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Distinct, A::Error> {
-                let mut names = BTreeSet::new();
-                while let Some(name) = map.next_key::<String>()? {
-                    if secret_placeholder::has_any(&name) {
-                        let message = "a secret stands in a value, never in the name of a member";
-                        return Err(A::Error::custom(message));
-                    }
-                    if !names.insert(folded(&name)) {
-                        let name: String = name.chars().take(MAX_SHOWN_CHARS).collect();
-                        let message = "stands in one object twice, in different case: some readers take them for one";
-                        return Err(A::Error::custom(format!("`{name}` {message}")));
-                    }
-                    map.next_value::<Distinct>()?;
+fn check_names(value: &Value) -> std::result::Result<(), String> {
+    match value {
+        Value::Array(items) => items.iter().try_for_each(check_names),
+        Value::Object(members) => {
+            let mut names = BTreeSet::new();
+            for (name, member) in members {
+                if secret_placeholder::has_any(name) {
+                    return Err("a secret stands in a value, never in the name of a member".to_owned());
                 }
-                Ok(Distinct)
+                if !names.insert(folded(name)) {
+                    let name: String = name.chars().take(MAX_SHOWN_CHARS).collect();
+                    let message = "stands in one object twice, in different case: some readers take them for one";
+                    return Err(format!("`{name}` {message}"));
+                }
+                check_names(member)?;
             }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> std::result::Result<Distinct, A::Error> {
-                while items.next_element::<Distinct>()?.is_some() {}
-                Ok(Distinct)
-            }
-
-            fn visit_str<E>(self, _: &str) -> std::result::Result<Distinct, E> {
-                Ok(Distinct)
-            }
-
-            fn visit_bool<E>(self, _: bool) -> std::result::Result<Distinct, E> {
-                Ok(Distinct)
-            }
-
-            fn visit_i64<E>(self, _: i64) -> std::result::Result<Distinct, E> {
-                Ok(Distinct)
-            }
-
-            fn visit_u64<E>(self, _: u64) -> std::result::Result<Distinct, E> {
-                Ok(Distinct)
-            }
-
-            fn visit_f64<E>(self, _: f64) -> std::result::Result<Distinct, E> {
-                Ok(Distinct)
-            }
-
-            fn visit_unit<E>(self) -> std::result::Result<Distinct, E> {
-                Ok(Distinct)
-            }
+            Ok(())
         }
-
-        deserializer.deserialize_any(Look)
+        _ => Ok(()),
     }
 }
 
@@ -104,11 +58,12 @@ impl Arguments {
         }
         let canonical = json::canonical(written, "arguments")?;
         // Once escapes are decoded, so that a name is what every reader makes of it.
-        if let Err(error) = serde_json::from_str::<Distinct>(&canonical) {
+        let refused = |problem: String| Error::invalid("arguments", format!("arguments: {problem}"));
+        let value = serde_json::from_str(&canonical).map_err(|error| {
             let said = error.to_string();
-            let (problem, _) = said.rsplit_once(" at line ").unwrap_or((&said, ""));
-            return Err(Error::invalid("arguments", format!("arguments: {problem}")));
-        }
+            refused(said.rsplit_once(" at line ").map_or(said.as_str(), |(problem, _)| problem).to_owned())
+        })?;
+        check_names(&value).map_err(refused)?;
         Ok(Self { written: written.to_owned(), canonical })
     }
 

@@ -11,11 +11,7 @@ use crate::{
     model::{Day, Month, TenantId, Tier},
 };
 
-/// wrapped server's tool, over REST, MCP over HTTP or stdio, whatever came of it. What an operator does at a terminal beside
-/// the store does not count.
 /// Count the calls that this tenant's agents and API keys made in a month: every authenticated call of an operation or of a
-/// wrapped server's tool, over REST, MCP over HTTP or stdio, successful or not. Commands of an operator at a terminal beside
-/// the store do not count.
 /// wrapped server's tool, over REST, MCP over HTTP or stdio, successful or not. Commands of an operator at a terminal beside
 /// the store do not count.
 #[derive(Debug, Deserialize, JsonSchema)]

@@ -9,7 +9,8 @@ use unicode_normalization::UnicodeNormalization;
 
 use super::{
     canonical::hex,
-    export::{self, FORMAT_VERSION, Filters, Line},
+    export::{self, FORMAT_VERSION, Line},
+    get_export_manifest::{GetExportManifest, walk},
 };
 use crate::{
     call::{Finished, Head, Sink, Start, StreamContext, StreamOperation},
@@ -61,14 +62,7 @@ impl StreamOperation for ExportAudit {
 
     fn run(self, cx: &StreamContext<'_>, start: Start) -> Result<Finished> {
         let Self { format, session_id, agent_id, tool, since, until, flagged, manifest } = self;
-        let filters = Filters {
-            session_id,
-            agent_id,
-            tool,
-            since: since.map(TimePoint::micros),
-            until: until.map(TimePoint::micros),
-            flagged,
-        };
+        let filters = GetExportManifest { session_id, agent_id, tool, since, until, flagged };
         match format.as_deref() {
             None | Some("jsonl") => jsonl(cx, filters, start, manifest.unwrap_or(true)),
             Some("csv") => csv(cx, filters, start),
@@ -90,12 +84,12 @@ fn head(cx: &StreamContext<'_>, content_type: &'static str, extension: &str, man
         .header("x-accel-buffering", "no")
 }
 
-fn jsonl(cx: &StreamContext<'_>, filters: Filters, start: Start, with_manifest: bool) -> Result<Finished> {
+fn jsonl(cx: &StreamContext<'_>, filters: GetExportManifest, start: Start, with_manifest: bool) -> Result<Finished> {
     let place = if with_manifest { "embedded-final-line" } else { "out-of-band" };
     let head = head(cx, "application/x-ndjson; charset=utf-8", "jsonl", place);
     let mut out = start.begin(head)?;
     let tenant = &cx.caller.tenant;
-    let manifest = export::walk(cx, filters, |progress| match progress {
+    let manifest = walk(cx, filters, |progress| match progress {
         Some(entry) => write_line(&mut out, &Line::new(tenant, entry)?),
         None => export::still_read(&out),
     })?;
@@ -110,11 +104,11 @@ fn write_line(out: &mut Sink, value: &impl Serialize) -> Result<()> {
     out.write(b"\n")
 }
 
-fn csv(cx: &StreamContext<'_>, filters: Filters, start: Start) -> Result<Finished> {
+fn csv(cx: &StreamContext<'_>, filters: GetExportManifest, start: Start) -> Result<Finished> {
     let mut out = start.begin(head(cx, "text/csv; charset=utf-8", "csv", "out-of-band"))?;
     let tenant = &cx.caller.tenant;
     out.write(&record(&COLUMNS)?)?;
-    export::walk(cx, filters, |progress| match progress {
+    walk(cx, filters, |progress| match progress {
         Some(entry) => out.write(&row(tenant, entry)?),
         None => export::still_read(&out),
     })?;

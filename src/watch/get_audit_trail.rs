@@ -51,7 +51,7 @@ pub struct AuditTrail {
 }
 
 /// An entry of the audit log.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Default, Serialize, JsonSchema)]
 pub struct AuditEntry {
     /// Names the entry; empty where it cannot be read.
     entry_id: String,
@@ -139,27 +139,8 @@ impl AuditEntry {
 
     /// Stands in the place of a row that is no entry any more: the page around it can still be read.
     fn unreadable(seq: i64, problem: &str) -> Self {
-        Self {
-            entry_id: String::new(),
-            seq,
-            kind: EntryKind::Governance,
-            session_id: String::new(),
-            agent_id: String::new(),
-            tool: String::new(),
-            action: String::new(),
-            cost_usd: Money::ZERO,
-            flagged: false,
-            flag_reason: String::new(),
-            timestamp: UnixMicros(0),
-            details: None,
-            actor: String::new(),
-            details_digest: None,
-            prev_hash: String::new(),
-            entry_hash: String::new(),
-            erased: false,
-            altered: false,
-            unreadable: Some(format!("the entry was altered: {problem}")),
-        }
+        let unreadable = Some(format!("the entry was altered: {problem}"));
+        Self { seq, unreadable, ..Self::default() }
     }
 }
 

@@ -9,14 +9,16 @@ use rmcp::{
 };
 use serde_json::{Value, json};
 
-use super::{
-    facts::{EntryFacts, Facts, SessionFacts, SpendFacts, TrailFacts},
-    server,
-};
+use super::{facts::Facts, server};
 use crate::{
     error::{Code, Error, Result},
-    interfaces::backend::Backend,
+    gate::session_detail::SessionDetail,
+    interfaces::{
+        backend::Backend,
+        history::{Entry, LogPage},
+    },
     model::{Clock, Credential, Money, UnixMicros, time::SystemClock},
+    watch::get_spend::Spend,
 };
 
 const SECURITY_AUDIT: &str = "security-audit";
@@ -133,10 +135,10 @@ struct Session {
 }
 
 impl Session {
-    fn new(facts: &SessionFacts) -> Self {
+    fn new(facts: &SessionDetail) -> Self {
         let state = match facts {
-            SessionFacts { is_valid: true, .. } => "valid",
-            SessionFacts { revoked: true, .. } => "revoked",
+            SessionDetail { is_valid: true, .. } => "valid",
+            SessionDetail { revoked: true, .. } => "revoked",
             _ => "expired",
         };
         let budget = match (facts.spend_limit, facts.remaining_budget) {
@@ -145,12 +147,12 @@ impl Session {
         };
         let parent = &facts.parent_session_id;
         Self {
-            id: facts.session_id.clone(),
+            id: facts.session_id.to_string(),
             agent: quoted(&facts.agent_id),
             state,
-            created: time(facts.created_at),
-            expires: if facts.expires_at > 0.0 { time(facts.expires_at) } else { "never".to_owned() },
-            scopes: list(facts.scopes.iter().cloned()),
+            created: facts.created_at.to_rfc3339(),
+            expires: if facts.expires_at.0 > 0 { facts.expires_at.to_rfc3339() } else { "never".to_owned() },
+            scopes: list(facts.scopes.iter().map(ToString::to_string)),
             budget,
             parent: if parent.is_empty() { "nobody".to_owned() } else { parent.clone() },
         }
@@ -166,7 +168,7 @@ async fn security_audit(facts: &Facts<'_>, session_id: Option<&str>) -> Result<S
     let flagged = facts.trail(session_id, QUOTED, json!({"flagged": true})).await?;
     let decisions = facts.trail(session_id, QUOTED, json!({"tool": "haldir"})).await?;
     let latest = facts.trail(session_id, QUOTED, json!({})).await?;
-    let lines = |trail: &TrailFacts| trail.entries.iter().map(line).collect();
+    let lines = |trail: &LogPage| trail.entries.iter().map(line).collect();
     let prompt = SecurityAudit {
         now: SystemClock.now().to_rfc3339(),
         session: session.as_ref().map(Session::new),
@@ -204,10 +206,10 @@ async fn budget_check(facts: &Facts<'_>, session_id: &str) -> Result<String> {
 /// The rate of spending since the session began, and when the budget runs out at that rate. A projection for
 /// people: floats will do.
 #[allow(clippy::cast_precision_loss)]
-fn project(session: &SessionFacts, now: UnixMicros) -> (String, String) {
+fn project(session: &SessionDetail, now: UnixMicros) -> (String, String) {
     let usd = |amount: Money| amount.nanos() as f64 / 1e9;
-    let now = now.0 as f64 / 1e6;
-    let hours = ((now - session.created_at) / 3600.0).max(1.0 / 3600.0);
+    let seconds = |at: UnixMicros| at.0 as f64 / 1e6;
+    let hours = ((seconds(now) - seconds(session.created_at)) / 3600.0).max(1.0 / 3600.0);
     let per_hour = usd(session.spent) / hours;
     let rate = format!("{per_hour:.2} USD an hour since the session began, {hours:.2} hours ago");
     let Some(left) = session.remaining_budget.map(usd) else {
@@ -219,19 +221,21 @@ fn project(session: &SessionFacts, now: UnixMicros) -> (String, String) {
     if per_hour <= 0.0 {
         return (rate, "nothing was spent yet, so no time can be projected".to_owned());
     }
-    let end = now + left / per_hour * 3600.0;
-    let before = match session.expires_at {
+    let end = seconds(now) + left / per_hour * 3600.0;
+    let before = match seconds(session.expires_at) {
         expires if expires <= 0.0 => "",
         expires if end < expires => ", before the session expires",
         _ => ", after the session expires",
     };
-    (rate, format!("exhausted in {:.2} hours, at {}{before}", left / per_hour, time(end)))
+    #[allow(clippy::cast_possible_truncation)]
+    let end = UnixMicros((end * 1e6) as i64).to_rfc3339();
+    (rate, format!("exhausted in {:.2} hours, at {end}{before}", left / per_hour))
 }
 
 /// One entry in one line; what agents wrote is quoted, so that it is seen to be theirs.
-fn line(entry: &EntryFacts) -> String {
+fn line(entry: &Entry) -> String {
     let [agent, tool, action] = [&entry.agent_id, &entry.tool, &entry.action].map(|text| quoted(text));
-    let mut line = vec![format!("#{} {} {agent} {tool}: {action}", entry.seq, time(entry.timestamp))];
+    let mut line = vec![format!("#{} {} {agent} {tool}: {action}", entry.seq, entry.timestamp.to_rfc3339())];
     if entry.cost_usd > Money::ZERO {
         line.push(format!("at {} USD", entry.cost_usd));
     }
@@ -244,7 +248,7 @@ fn line(entry: &EntryFacts) -> String {
     line.join(", ")
 }
 
-fn by_tool(spend: &SpendFacts) -> String {
+fn by_tool(spend: &Spend) -> String {
     list(spend.by_tool.iter().map(|(tool, cost)| format!("{} {cost} USD", quoted(tool))))
 }
 
@@ -266,9 +270,4 @@ fn quoted(text: &str) -> String {
 fn list(items: impl Iterator<Item = String>) -> String {
     let items: Vec<_> = items.collect();
     if items.is_empty() { "none".to_owned() } else { items.join(", ") }
-}
-
-fn time(seconds: f64) -> String {
-    #[allow(clippy::cast_possible_truncation)]
-    UnixMicros((seconds * 1e6) as i64).to_rfc3339()
 }

@@ -166,12 +166,13 @@ pub struct Authorization {
 }
 
 /// The origin of an audit entry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum EntryKind {
     /// An agent logged what it did.
     Action,
     /// Haldir itself recorded a decision. No agent can write such an entry.
+    #[default]
     Governance,
 }
 
