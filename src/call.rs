@@ -20,7 +20,7 @@ pub use in_flight::{InFlightCalls, LEASE_SECONDS, Lease};
 pub use keyring::{Keyring, TenantKeys};
 pub use meter::Meter;
 pub use outward::{CallClient, OutwardContext, OutwardOperation};
-pub use page::page_size;
+pub use page::{cut, page_size};
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
 pub use services::{AnomalyThresholds, RateLimits, Services, Settings, ToolNames, WebhookPace};

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use crate::{
-    call::{Services, Settings},
+    call::{Services, Settings, WriteContext},
     crypto,
     error::{Code, Error, Result},
     model::{ApiKey, Caller, Ceilings, Credential, KEY_PREFIX, Role, SignedInKey, TenantId, Tier, UnixMicros},
@@ -19,6 +19,14 @@ pub fn unknown_key(prefix: &str) -> Error {
     let shown: String = prefix.chars().take(PUBLIC_CHARS).collect();
     Error::not_found(format!("the key {shown}")).field("prefix")
 }
+
+/// The keys with this prefix in the caller's tenant; an error if there is none.
+pub fn own_keys(cx: &WriteContext<'_>, prefix: &str) -> Result<Vec<Arc<ApiKey>>> {
+    let keys = cx.tx.api_keys_by_prefix(prefix)?;
+    let ours: Vec<_> = keys.iter().filter(|key| key.tenant == cx.caller.tenant).cloned().collect();
+    if ours.is_empty() { Err(unknown_key(prefix)) } else { Ok(ours) }
+}
+
 /// The shortest key that is accepted: a key that a client brings along must be as hard to guess as a generated one.
 pub const MIN_KEY_CHARS: usize = 36;
 /// The longest key that is accepted.

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use schemars::{JsonSchema, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 
 use crate::{
@@ -32,19 +32,11 @@ impl<'de> Deserialize<'de> for MonthText {
     }
 }
 
-impl JsonSchema for MonthText {
-    fn schema_name() -> Cow<'static, str> {
-        "Month".into()
-    }
-
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({"type": "string", "pattern": r"^\d{4}-(0[1-9]|1[0-2])$", "examples": ["2026-11"]})
-    }
-}
+haldir_core::inline_schema!(
+    MonthText,
+    "Month",
+    |_| json_schema!({"type": "string", "pattern": r"^\d{4}-(0[1-9]|1[0-2])$", "examples": ["2026-11"]})
+);
 
 /// The usage of a month.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    call::{ReadContext, ReadOperation, page_size},
+    call::{ReadContext, ReadOperation, cut, page_size},
     error::Result,
     model::{ApiKey, Ceilings, Money, Role, Scopes, Tier, TimeCursor, UnixMicros},
 };
@@ -88,10 +88,7 @@ impl ReadOperation for ListApiKeys {
         let limit = page_size(self.limit.or(Some(MAX_LIMIT)), MAX_LIMIT)?;
         let before = self.cursor.map(|TimeCursor(at, id)| (at, id));
         let mut keys = cx.tx.api_keys(&cx.caller.tenant, before.as_ref(), limit + 1)?;
-        let more = keys.len() > limit;
-        keys.truncate(limit);
-        let last = keys.last().filter(|_| more);
-        let next_cursor = last.map(|key| format!("{}.{}", key.created_at.0, key.prefix));
+        let next_cursor = cut(&mut keys, limit, |last| format!("{}.{}", last.created_at.0, last.prefix));
         Ok(ApiKeyList { count: keys.len(), keys: keys.into_iter().map(Into::into).collect(), next_cursor })
     }
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::session_detail::SessionDetail;
 use crate::{
-    call::{ReadContext, ReadOperation, page_size},
+    call::{ReadContext, ReadOperation, cut, page_size},
     error::Result,
     model::{AgentId, TimeCursor, text::Text},
     store::SessionQuery,
@@ -49,10 +49,7 @@ impl ReadOperation for ListSessions {
         let id_prefix = self.id_prefix.map_or_else(String::new, Text::into_string);
         let query = SessionQuery { agent_id: self.agent_id, id_prefix, before, limit: limit + 1 };
         let mut sessions = cx.tx.sessions(&cx.caller.tenant, &query)?;
-        let more = sessions.len() > limit;
-        sessions.truncate(limit);
-        let last = sessions.last().filter(|_| more);
-        let next_cursor = last.map(|session| format!("{}.{}", session.created_at.0, session.id));
+        let next_cursor = cut(&mut sessions, limit, |last| format!("{}.{}", last.created_at.0, last.id));
         let shown = sessions.iter().map(|session| SessionDetail::new(cx.tx, &cx.caller.tenant, session, cx.now));
         let sessions: Vec<_> = shown.collect::<Result<_>>()?;
         Ok(SessionList { count: sessions.len(), sessions, next_cursor })

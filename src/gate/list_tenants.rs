@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::tenants::{self, BootstrapToken};
 use crate::{
-    call::{ReadContext, ReadOperation, page_size},
+    call::{ReadContext, ReadOperation, cut, page_size},
     error::Result,
     model::{TenantId, UnixMicros},
 };
@@ -64,8 +64,7 @@ impl ReadOperation for ListTenants {
         let limit = page_size(self.limit, MAX_LIMIT)?;
         let after = self.cursor.as_ref().map_or("", TenantId::as_str);
         let mut records = cx.tx.tenants(after, limit + 1)?;
-        let is_more = records.len() > limit;
-        records.truncate(limit);
+        let next_cursor = cut(&mut records, limit, |last| last.id.clone());
         let detail = |record: crate::store::TenantRecord| {
             let totals = cx.tx.totals(&record.id)?;
             Ok(TenantDetail {
@@ -78,7 +77,6 @@ impl ReadOperation for ListTenants {
             })
         };
         let tenants = records.into_iter().map(detail).collect::<Result<Vec<_>>>()?;
-        let next_cursor = tenants.last().filter(|_| is_more).map(|last| last.tenant_id.clone());
         Ok(Tenants { count: tenants.len(), tenants, next_cursor })
     }
 }

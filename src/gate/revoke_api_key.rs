@@ -43,12 +43,8 @@ impl WriteOperation for RevokeApiKey {
 
 /// Revokes the key with this prefix in the caller's tenant. Sessions that it created may not act from then on.
 pub(super) fn revoke(cx: &mut WriteContext<'_>, prefix: &str) -> Result<()> {
-    let keys = cx.tx.api_keys_by_prefix(prefix)?;
-    let mut ours = keys.iter().filter(|key| key.tenant == cx.caller.tenant).peekable();
-    if ours.peek().is_none() {
-        return Err(authenticate::unknown_key(prefix));
-    }
-    for key in ours.filter(|key| key.revoked_at.is_none()) {
+    let ours = authenticate::own_keys(cx, prefix)?;
+    for key in ours.iter().filter(|key| key.revoked_at.is_none()) {
         cx.tx.update_api_key(&key.digest, ApiKeyUpdate::Revoked(cx.now))?;
         let details = json!({"key_prefix": key.prefix, "name": key.name});
         watch::append(cx, Draft::governance("key.revoke", None, &details)?)?;

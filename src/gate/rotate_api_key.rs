@@ -75,12 +75,8 @@ impl WriteOperation for RotateApiKey {
             return Err(Error::invalid("grace_seconds", message));
         }
         let prefix = self.prefix.into_string();
-        let keys = cx.tx.api_keys_by_prefix(&prefix)?;
-        let mut ours = keys.iter().filter(|key| key.tenant == cx.caller.tenant).peekable();
-        if ours.peek().is_none() {
-            return Err(authenticate::unknown_key(&prefix));
-        }
-        let old = ours.find(|key| authenticate::is_live(key, cx.now)).ok_or_else(|| {
+        let ours = authenticate::own_keys(cx, &prefix)?;
+        let old = ours.iter().find(|key| authenticate::is_live(key, cx.now)).ok_or_else(|| {
             Error::new(Code::Conflict, format!("the key {prefix} is revoked or has expired: make a new one"))
                 .field("prefix")
         })?;

@@ -39,12 +39,8 @@ impl WriteOperation for SetApiKeyTier {
 
     fn run(self, cx: &mut WriteContext<'_>) -> Result<ApiKeyTierSet> {
         let prefix = self.prefix.into_string();
-        let keys = cx.tx.api_keys_by_prefix(&prefix)?;
-        let mut ours = keys.iter().filter(|key| key.tenant == cx.caller.tenant).peekable();
-        if ours.peek().is_none() {
-            return Err(authenticate::unknown_key(&prefix));
-        }
-        let key = ours.find(|key| authenticate::is_live(key, cx.now)).ok_or_else(|| {
+        let ours = authenticate::own_keys(cx, &prefix)?;
+        let key = ours.iter().find(|key| authenticate::is_live(key, cx.now)).ok_or_else(|| {
             Error::new(Code::Conflict, format!("the key {prefix} is revoked or has expired")).field("prefix")
         })?;
         cx.tx.update_api_key(&key.digest, ApiKeyUpdate::Tier(self.tier))?;

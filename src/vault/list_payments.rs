@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    call::{ReadContext, ReadOperation, page_size},
+    call::{ReadContext, ReadOperation, cut, page_size},
     error::Result,
     model::{
         AgentId, Authorization, AuthorizationId, AuthorizationStatus, Money, SessionId, TimeCursor, TimePoint,
@@ -106,10 +106,7 @@ impl ReadOperation for ListPayments {
             limit: limit + 1,
         };
         let mut payments = cx.tx.authorizations(&cx.caller.tenant, &query)?;
-        let more = payments.len() > limit;
-        payments.truncate(limit);
-        let last = payments.last().filter(|_| more);
-        let next_cursor = last.map(|payment| format!("{}.{}", payment.created_at.0, payment.id));
+        let next_cursor = cut(&mut payments, limit, |last| format!("{}.{}", last.created_at.0, last.id));
         // A session belongs to one agent, so payments of another agent's session cannot match.
         let is_wanted =
             |payment: &Authorization| query.agent_id.as_ref().is_none_or(|agent| *agent == payment.agent_id);

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    call::{ReadContext, ReadOperation, page_size},
+    call::{ReadContext, ReadOperation, cut, page_size},
     error::Result,
     model::SecretName,
 };
@@ -41,9 +41,7 @@ impl ReadOperation for ListSecrets {
         let limit = page_size(Some(self.limit.unwrap_or(MAX_LIMIT)), MAX_LIMIT)?;
         let after = self.cursor.map_or_else(String::new, |name| name.to_string());
         let mut secrets = cx.tx.secret_names(&cx.caller.tenant, &after, limit + 1)?;
-        let more = secrets.len() > limit;
-        secrets.truncate(limit);
-        let next_cursor = secrets.last().filter(|_| more).map(ToString::to_string);
+        let next_cursor = cut(&mut secrets, limit, ToString::to_string);
         Ok(SecretList { count: secrets.len(), secrets, next_cursor })
     }
 }

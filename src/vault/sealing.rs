@@ -2,9 +2,9 @@
 //! sealed value moved to another row does not open, and scope and disclosure, so that an attacker with write access to the
 //! database cannot loosen them.
 
-use std::{borrow::Cow, fmt};
+use std::fmt;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use schemars::json_schema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use zeroize::Zeroizing;
 
@@ -51,19 +51,11 @@ impl<'de> Deserialize<'de> for Plaintext {
     }
 }
 
-impl JsonSchema for Plaintext {
-    fn schema_name() -> Cow<'static, str> {
-        "Plaintext".into()
-    }
-
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({"type": "string", "minLength": 1, "maxLength": MAX_SECRET_BYTES})
-    }
-}
+haldir_core::inline_schema!(
+    Plaintext,
+    "Plaintext",
+    |_| json_schema!({"type": "string", "minLength": 1, "maxLength": MAX_SECRET_BYTES})
+);
 
 /// Seals `plaintext` as the value of `secret`, whose other fields are complete.
 pub fn seal(keys: &TenantKeys, tenant: &TenantId, secret: &StoredSecret, plaintext: &Plaintext) -> Result<Vec<u8>> {

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::tree::SignedHead;
 use crate::{
-    call::{ReadContext, ReadOperation, page_size},
+    call::{ReadContext, ReadOperation, cut, page_size},
     crypto::PublicKey,
     error::{Error, Result},
     store::tree::Heads,
@@ -48,9 +48,7 @@ impl ReadOperation for ListTreeHeads {
         }
         let mut heads =
             cx.tx.recorded_heads(&cx.caller.tenant, Heads::Before(self.before.unwrap_or(i64::MAX)), limit + 1)?;
-        let is_more = heads.len() > limit;
-        heads.truncate(limit);
-        let next_before = heads.last().filter(|_| is_more).map(|head| head.tree_size);
+        let next_before = cut(&mut heads, limit, |head| head.tree_size);
         let entries: Vec<_> = heads
             .iter()
             .map(|head| {

@@ -1,6 +1,9 @@
 //! What needs no key: liveness, readiness, and the index of the API.
 
-use std::{collections::BTreeMap, time::Instant};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use axum::{extract::State, response::Response};
 use serde_json::{Map, Value, json};
@@ -8,7 +11,7 @@ use serde_json::{Map, Value, json};
 use super::{App, respond};
 use crate::{
     model::{Clock, time::SystemClock},
-    operations,
+    operations::{self, Haldir},
 };
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -30,12 +33,8 @@ pub async fn livez() -> Response {
 
 /// The process can do its work: each thing it needs, by name.
 pub async fn readyz(State(app): State<App>) -> Response {
-    let haldir = app.shared.haldir.clone();
-    let began = Instant::now();
-    let database = tokio::task::spawn_blocking(move || haldir.check_store()).await;
-    let database = database.is_ok_and(|checked| checked.is_ok());
-    let took = (began.elapsed().as_secs_f64() * 1e6).round() / 1e3;
-    let writes = !database || app.shared.haldir.check_writes().await.is_ok();
+    let (database, writes, took) = check_store(&app.shared.haldir).await;
+    let took = (took.as_secs_f64() * 1e6).round() / 1e3;
     let ready = database && writes;
     let check = |name: &str, ok: bool, message: &str, took: f64| json!({"name": name, "ok": ok, "message": message, "duration_ms": took});
     let checks = [
@@ -48,6 +47,14 @@ pub async fn readyz(State(app): State<App>) -> Response {
     let checked_at = SystemClock.now();
     let body = json!({"ready": ready, "service": "haldir", "checked_at": checked_at, "checks": checks});
     respond::json(if ready { 200 } else { 503 }, body.to_string())
+}
+
+/// Whether the store answers, whether it takes writes, and how long the answer took. Writes are tried only if it answers.
+pub async fn check_store(haldir: &Haldir) -> (bool, bool, Duration) {
+    let (reader, began) = (haldir.clone(), Instant::now());
+    let answers = tokio::task::spawn_blocking(move || reader.check_store()).await.is_ok_and(|checked| checked.is_ok());
+    let took = began.elapsed();
+    (answers, !answers || haldir.check_writes().await.is_ok(), took)
 }
 
 /// What there is.

@@ -14,6 +14,7 @@ use zeroize::Zeroizing;
 use super::{BODY_TIMEOUT, body_budget::Payer};
 use crate::{
     error::{Code, Error, Result},
+    interfaces::cli::field::push_member,
     model::{Credential, text::without_halves},
     operations::Operation,
 };
@@ -190,12 +191,7 @@ impl Given {
     fn open(&self) -> String {
         let mut object = String::from("{");
         for (name, value) in &self.0 {
-            if !object.ends_with('{') {
-                object.push(',');
-            }
-            object.push_str(&Value::from(name.as_str()).to_string());
-            object.push(':');
-            object.push_str(value);
+            push_member(&mut object, name, value);
         }
         object
     }

@@ -7,7 +7,7 @@ use http::{HeaderMap, HeaderValue, header};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
-use super::{App, guard::RequestId, input, respond};
+use super::{App, guard::RequestId, health, input, respond};
 use crate::{
     crypto,
     error::{Code, Error, Result},
@@ -217,10 +217,7 @@ fn resident_bytes() -> Option<u64> {
 
 /// `/v1/status`: the state of this process since its start.
 pub async fn status(State(app): State<App>) -> Response {
-    let haldir = app.shared.haldir.clone();
-    let checked = tokio::task::spawn_blocking(move || haldir.check_store()).await;
-    let database = checked.is_ok_and(|checked| checked.is_ok());
-    let writes = !database || app.shared.haldir.check_writes().await.is_ok();
+    let (database, writes, _) = health::check_store(&app.shared.haldir).await;
     let now = SystemClock.now();
     let component = |name: &str, state: &str, message: &str| json!({"name": name, "state": state, "message": message, "checked_at": now});
     let proxy = match app.shared.haldir.upstream_connections() {

@@ -1,8 +1,6 @@
 //! Cursors: the end of a page, from which the caller continues. Their form is checked while a request is parsed.
 
-use std::borrow::Cow;
-
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use schemars::json_schema;
 use serde::{Deserialize, Deserializer, de::Error};
 
 use super::UnixMicros;
@@ -21,19 +19,7 @@ macro_rules! cursor {
             }
         }
 
-        impl JsonSchema for $name {
-            fn schema_name() -> Cow<'static, str> {
-                stringify!($name).into()
-            }
-
-            fn inline_schema() -> bool {
-                true
-            }
-
-            fn json_schema(_: &mut SchemaGenerator) -> Schema {
-                json_schema!({"type": "string", "pattern": $pattern})
-            }
-        }
+        inline_schema!($name, stringify!($name), |_| json_schema!({"type": "string", "pattern": $pattern}));
     };
 }
 
@@ -70,6 +56,7 @@ fn digits(text: &str, max: usize) -> Option<i64> {
 
 #[cfg(test)]
 mod tests {
+    use schemars::{JsonSchema, SchemaGenerator};
     use serde_json::json;
 
     use super::*;

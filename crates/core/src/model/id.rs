@@ -1,9 +1,9 @@
 //! Typed ids. A [`SessionId`] cannot be passed where a [`SecretName`] is meant, and none is ever spliced into a
 //! path: interfaces percent-encode them.
 
-use std::{borrow::Cow, fmt, sync::Arc};
+use std::{fmt, sync::Arc};
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use schemars::json_schema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
 use super::text;
@@ -53,23 +53,13 @@ macro_rules! id {
             }
         }
 
-        impl JsonSchema for $name {
-            fn schema_name() -> Cow<'static, str> {
-                stringify!($name).into()
-            }
-
-            fn inline_schema() -> bool {
-                true
-            }
-
-            fn json_schema(_: &mut SchemaGenerator) -> Schema {
-                let pattern: Option<&str> = $pattern;
-                json_schema!({
-                    "type": "string", "minLength": 1, "maxLength": $max, "examples": [$example],
-                    "pattern": pattern.unwrap_or(text::LINE_PATTERN)
-                })
-            }
-        }
+        inline_schema!($name, stringify!($name), |_| {
+            let pattern: Option<&str> = $pattern;
+            json_schema!({
+                "type": "string", "minLength": 1, "maxLength": $max, "examples": [$example],
+                "pattern": pattern.unwrap_or(text::LINE_PATTERN)
+            })
+        });
     };
 }
 

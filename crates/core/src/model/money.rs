@@ -1,9 +1,9 @@
 //! Exact money: integer nano-units of one currency, parsed from the number's own text, never a float.
 
-use std::{borrow::Cow, fmt, str::FromStr};
+use std::{fmt, str::FromStr};
 
 use rust_decimal::Decimal;
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use schemars::json_schema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 use serde_json::value::RawValue;
 
@@ -183,25 +183,15 @@ impl<'de> Deserialize<'de> for Money {
     }
 }
 
-impl JsonSchema for Money {
-    fn schema_name() -> Cow<'static, str> {
-        "Money".into()
+inline_schema!(Money, "Money", |generator| {
+    let mut schema = json_schema!({"type": "number", "examples": [29.99]});
+    // In whole units, which is less than what is taken: readers of schemas have floats, and the largest amount lies
+    // between two. An answer may have that amount.
+    if generator.contract().is_deserialize() {
+        schema.insert("maximum".into(), 9_223_372_036_i64.into());
     }
-
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        let mut schema = json_schema!({"type": "number", "examples": [29.99]});
-        // In whole units, which is less than what is taken: readers of schemas have floats, and the largest amount lies
-        // between two. An answer may have that amount.
-        if generator.contract().is_deserialize() {
-            schema.insert("maximum".into(), 9_223_372_036_i64.into());
-        }
-        schema
-    }
-}
+    schema
+});
 
 #[cfg(test)]
 mod tests {

@@ -1,10 +1,7 @@
 //! A cost that an agent reports, often a sum of binary fractions: `0.009000000000000001`. It is rounded, where an amount to pay
 //! would be refused: the action has happened and must be recorded.
 
-use std::borrow::Cow;
-
 use rust_decimal::{Decimal, RoundingStrategy};
-use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer, de::Error};
 use serde_json::value::RawValue;
 
@@ -70,19 +67,7 @@ impl<'de> Deserialize<'de> for ReportedCost {
     }
 }
 
-impl JsonSchema for ReportedCost {
-    fn schema_name() -> Cow<'static, str> {
-        Money::schema_name()
-    }
-
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        Money::json_schema(generator)
-    }
-}
+inline_schema!(ReportedCost, Money::schema_name(), |generator| Money::json_schema(generator));
 
 #[cfg(test)]
 mod tests {

@@ -3,9 +3,9 @@
 //! A scope is `name` or `name:part:…`. `admin` and `*` hold every scope, `read` holds `read:anything`, `read:*`
 //! holds every `read:…`. Narrowing never widens: `admin:readonly` is not `admin`, and `read:a` is not `read`.
 
-use std::{borrow::Cow, fmt};
+use std::fmt;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use schemars::json_schema;
 use serde::{Deserialize, Deserializer, Serialize, de::Error};
 
 use super::{Money, text};
@@ -75,22 +75,10 @@ impl<'de> Deserialize<'de> for Scope {
     }
 }
 
-impl JsonSchema for Scope {
-    fn schema_name() -> Cow<'static, str> {
-        "Scope".into()
-    }
-
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({
-            "type": "string", "minLength": 1, "maxLength": MAX_CHARS, "pattern": PATTERN,
-            "examples": ["read", "files:write", "spend:50"]
-        })
-    }
-}
+inline_schema!(Scope, "Scope", |_| json_schema!({
+    "type": "string", "minLength": 1, "maxLength": MAX_CHARS, "pattern": PATTERN,
+    "examples": ["read", "files:write", "spend:50"]
+}));
 
 /// A set of scopes, without repeats, in the order given.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -161,19 +149,11 @@ impl<'de> Deserialize<'de> for Scopes {
     }
 }
 
-impl JsonSchema for Scopes {
-    fn schema_name() -> Cow<'static, str> {
-        "Scopes".into()
-    }
-
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        json_schema!({"type": "array", "items": Scope::json_schema(generator), "maxItems": MAX_SCOPES})
-    }
-}
+inline_schema!(
+    Scopes,
+    "Scopes",
+    |generator| json_schema!({"type": "array", "items": Scope::json_schema(generator), "maxItems": MAX_SCOPES})
+);
 
 #[cfg(test)]
 mod tests {

@@ -1,12 +1,11 @@
 //! Time in the store's form, and the clock, which tests replace.
 
 use std::{
-    borrow::Cow,
     sync::atomic::{AtomicI64, Ordering},
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use schemars::json_schema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 use serde_json::value::RawValue;
 
@@ -70,19 +69,11 @@ impl<'de> Deserialize<'de> for UnixMicros {
 
 const EXPECTED: &str = "expected a time in Unix seconds, such as 1795246557.25";
 
-impl JsonSchema for UnixMicros {
-    fn schema_name() -> Cow<'static, str> {
-        "UnixSeconds".into()
-    }
-
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({"type": "number", "minimum": 0, "maximum": 9_000_000_000_i64, "examples": [1_795_246_557.25]})
-    }
-}
+inline_schema!(
+    UnixMicros,
+    "UnixSeconds",
+    |_| json_schema!({"type": "number", "minimum": 0, "maximum": 9_000_000_000_i64, "examples": [1_795_246_557.25]})
+);
 
 /// A clock. Tests of expiry, windows and retries move it instead of sleeping.
 pub trait Clock: Send + Sync {

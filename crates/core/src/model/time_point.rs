@@ -1,9 +1,7 @@
 //! A time from a caller: a number of seconds, a date with a time, or a date.
 
-use std::borrow::Cow;
-
 use jiff::fmt::temporal::Pieces;
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use schemars::json_schema;
 use serde::{Deserialize, Deserializer, de::Error};
 use serde_json::value::RawValue;
 
@@ -58,25 +56,13 @@ impl<'de> Deserialize<'de> for TimePoint {
     }
 }
 
-impl JsonSchema for TimePoint {
-    fn schema_name() -> Cow<'static, str> {
-        "TimePoint".into()
-    }
-
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({
-            "anyOf": [
-                {"type": "number", "minimum": 0, "maximum": 9_000_000_000_i64},
-                {"type": "string", "minLength": 1},
-            ],
-            "examples": [1_795_246_557.25, "2026-11-21T09:30:00Z", "2026-11-21"],
-        })
-    }
-}
+inline_schema!(TimePoint, "TimePoint", |_| json_schema!({
+    "anyOf": [
+        {"type": "number", "minimum": 0, "maximum": 9_000_000_000_i64},
+        {"type": "string", "minLength": 1},
+    ],
+    "examples": [1_795_246_557.25, "2026-11-21T09:30:00Z", "2026-11-21"],
+}));
 
 #[cfg(test)]
 mod tests {

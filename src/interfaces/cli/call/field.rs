@@ -114,10 +114,16 @@ impl Field {
         if self.required { argument.required_unless_present(JSON_INPUT) } else { argument }
     }
 
-    /// The JSON of a value that was given as text; the error says what was expected.
-    pub fn json(&self, text: &str) -> Result<String, String> {
-        json(&self.kind, text).map_err(|expected| format!("--{}: expected {expected}", self.flag))
+    /// The JSON of a value that was given as text, or what was expected.
+    pub fn json(&self, text: &str) -> Result<String, &'static str> {
+        json(&self.kind, text)
     }
+}
+
+/// Adds a member, whose value is JSON text, to an object that is not closed yet.
+pub fn push_member(object: &mut String, name: &str, value: &str) {
+    let separator = if object.is_empty() || object.ends_with('{') { "" } else { "," };
+    object.extend([separator, &Value::from(name).to_string(), ":", value]);
 }
 
 fn json(kind: &FieldKind, text: &str) -> Result<String, &'static str> {
@@ -128,7 +134,7 @@ fn json(kind: &FieldKind, text: &str) -> Result<String, &'static str> {
         FieldKind::Boolean => Err("true or false"),
         FieldKind::List(item) => {
             let items = text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(|part| json(item, part));
-            Ok(items.collect::<Result<Vec<_>, _>>()?.join(","))
+            Ok(format!("[{}]", items.collect::<Result<Vec<_>, _>>()?.join(",")))
         }
         FieldKind::Any if serde_json::from_str::<&serde_json::value::RawValue>(text).is_ok() => {
             Ok(text.trim().to_owned())
@@ -276,6 +282,9 @@ mod tests {
         assert!(json(&FieldKind::Number, "-").is_ok() && json(&FieldKind::Number, "ten").is_err());
         assert_eq!(json(&FieldKind::Any, r#"{"a": 1.10}"#), Ok(r#"{"a": 1.10}"#.to_owned()));
         assert_eq!(json(&FieldKind::Any, "read \"x\""), Ok(r#""read \"x\"""#.to_owned()));
-        assert_eq!(json(&FieldKind::List(Box::new(FieldKind::Text(Vec::new()))), "a, b,"), Ok(r#""a","b""#.to_owned()));
+        assert_eq!(
+            json(&FieldKind::List(Box::new(FieldKind::Text(Vec::new()))), "a, b,"),
+            Ok(r#"["a","b"]"#.to_owned())
+        );
     }
 }

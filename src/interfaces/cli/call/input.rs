@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Value, value::RawValue};
+use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
 use super::{
     super::stdin::StandardInput,
-    field::{Field, FieldKind},
+    field::{Field, push_member},
 };
 use crate::error::{Code, Error, Result};
 
@@ -25,12 +25,7 @@ pub fn build(
             let message = format!("{} stands both in --json-input and as --{}: give it once", field.name, field.flag);
             return Err(Error::invalid(&field.name, message));
         }
-        if !fields.is_empty() {
-            fields.push(',');
-        }
-        fields.push_str(&Value::from(field.name.as_str()).to_string());
-        fields.push(':');
-        fields.push_str(&value(field, values, stdin)?);
+        push_member(&mut fields, &field.name, &value(field, values, stdin)?);
     }
     let mut input = Zeroizing::new(String::new());
     match &base {
@@ -58,18 +53,11 @@ fn names(text: &str) -> Result<BTreeMap<String, &RawValue>> {
 }
 
 fn value(field: &Field, values: &[String], stdin: &mut StandardInput) -> Result<Zeroizing<String>> {
-    let mut parts = Vec::new();
-    for text in values {
-        let text = stdin.value(&field.flag, text)?;
-        let json = field.json(&text).map_err(|message| Error::invalid(&field.name, message))?;
-        if !json.is_empty() {
-            parts.push(Zeroizing::new(json));
-        }
+    let mut given = Zeroizing::new(String::new());
+    for (place, text) in values.iter().enumerate() {
+        // Only lists are given several times.
+        given.extend([if place == 0 { "" } else { "," }, stdin.value(&field.flag, text)?.as_str()]);
     }
-    let mut value = Zeroizing::new(String::new());
-    for (place, part) in parts.iter().enumerate() {
-        value.push_str(if place == 0 { "" } else { "," });
-        value.push_str(part);
-    }
-    Ok(if matches!(field.kind, FieldKind::List(_)) { Zeroizing::new(format!("[{}]", *value)) } else { value })
+    let expected = |expected| Error::invalid(&field.name, format!("--{}: expected {expected}", field.flag));
+    field.json(&given).map(Zeroizing::new).map_err(expected)
 }

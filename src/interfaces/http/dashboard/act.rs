@@ -17,7 +17,7 @@ use crate::{
     crypto,
     error::{Code, Error, Result},
     interfaces::{
-        cli::field::{Field, FieldKind},
+        cli::field::{Field, push_member},
         http::{body_budget::Payer, input},
     },
     operations::{self, Operation},
@@ -150,24 +150,8 @@ pub fn input_of(operation: &'static Operation, fields: &Fields) -> Result<Zeroiz
         let field = known.iter().find(|field| field.name == *name);
         let field =
             field.ok_or_else(|| Error::invalid(name.as_str(), format!("{} has no such field", operation.name)))?;
-        // The terminal's message begins with the flag; forms name the field themselves.
-        let expected = |message: String| {
-            let message = message.split_once(": ").map(|(_, expected)| expected.to_owned()).unwrap_or(message);
-            Error::invalid(name.as_str(), message)
-        };
-        let literal = Zeroizing::new(field.json(value).map_err(expected)?);
-        if !object.ends_with('{') {
-            object.push(',');
-        }
-        object.push_str(&Value::from(name.as_str()).to_string());
-        object.push(':');
-        if matches!(field.kind, FieldKind::List(_)) {
-            object.push('[');
-            object.push_str(&literal);
-            object.push(']');
-        } else {
-            object.push_str(&literal);
-        }
+        let expected = |expected| Error::invalid(name.as_str(), format!("expected {expected}"));
+        push_member(&mut object, name, &Zeroizing::new(field.json(value).map_err(expected)?));
     }
     object.push('}');
     Ok(object)

@@ -89,7 +89,7 @@ pub async fn list(viewer: &Viewer, uri: &Uri) -> Result<Page> {
             if *open > 0 { button(stop_agent(agent, "/dashboard/agents")) } else { text("") },
         ]
     };
-    let rows = agents.iter().map(agent_row).collect();
+    let rows = agents.iter().map(agent_row);
     let summary =
         Table::part(&["Agent", "Open sessions", "Logged", "Actions", ""], rows, "No agent has had a session.");
     let rows = found.sessions.iter().map(|session| row(session, "/dashboard/agents")).collect();
@@ -139,7 +139,7 @@ pub async fn agent(viewer: &Viewer, Path(agent): &Path<String>) -> Result<Page> 
     let mut sections = vec![Section::live("agent", "", parts)];
     match found {
         Some(found) => {
-            let rows = found.sessions.iter().map(|session| row(session, &here)).collect();
+            let rows = found.sessions.iter().map(|session| row(session, &here));
             let table = Table::part(&HEADER, rows, "This agent has no session.");
             sections.push(Section::live("sessions", "Sessions", vec![table]));
         }
@@ -184,10 +184,10 @@ pub async fn session(viewer: &Viewer, Path(id): &Path<String>) -> Result<Page> {
     }
     let mut sections = vec![Section::live("session", "", parts)];
     if let Some(below) = viewer.read_if_open::<Descendants>("listDescendants", json!({"session_id": id})).await? {
-        let rows = below.descendants.iter().map(|session| row(session, &here)).collect();
+        let rows = below.descendants.iter().map(|session| row(session, &here));
         let mut parts = vec![Table::part(&HEADER, rows, "It has delegated to no session.")];
         if below.truncated {
-            parts.push(Part::Text(text("There are more than are shown.")));
+            parts.push(Part::says("There are more than are shown."));
         }
         sections.push(Section::live("below", "Sessions below it", parts));
     }

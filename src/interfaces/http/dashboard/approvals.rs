@@ -76,9 +76,7 @@ pub async fn list(viewer: &Viewer) -> Result<Page> {
     let shown = |pending: &ApprovalList| {
         let title = format!("Waiting for a decision ({})", pending.requests.len());
         let mut parts = vec![waiting(viewer, &pending.requests)];
-        if pending.next_cursor.is_some() {
-            parts.push(Part::Text(text(format!("Only the newest {REQUESTS} are shown."))));
-        }
+        parts.extend(Part::more(pending.next_cursor.is_some(), format!("Only the newest {REQUESTS} are shown.")));
         Section::live("waiting", title, parts)
     };
     let asked = json!({"limit": REQUESTS});
@@ -94,8 +92,7 @@ pub async fn list(viewer: &Viewer) -> Result<Page> {
 /// A table of requests that wait.
 pub fn waiting(viewer: &Viewer, requests: &[ApprovalDetail]) -> Part {
     let header = ["Asked", "Agent", "Tool", "Arguments", "Amount", "Why", "Decide"];
-    let rows = requests.iter().map(|request| row(viewer, request)).collect();
-    Table::part(&header, rows, "No request waits for a decision.")
+    Table::part(&header, requests.iter().map(|request| row(viewer, request)), "No request waits for a decision.")
 }
 
 /// The decided requests: which key decided, and whether the approval was used.
@@ -116,12 +113,12 @@ fn decided(names: &KeyNames, found: &ApprovalList) -> Section {
             used,
         ]
     };
-    let rows = found.requests.iter().map(row).collect();
     let header = ["Decided", "Decision", "By", "Note", "Agent", "Tool", "Arguments", "Used"];
-    let mut parts = vec![Table::part(&header, rows, "No request was decided yet.")];
-    if found.next_cursor.is_some() {
-        parts.push(Part::Text(text(format!("The newest {DECIDED}; haldir approvals list --decided has all."))));
-    }
+    let mut parts = vec![Table::part(&header, found.requests.iter().map(row), "No request was decided yet.")];
+    parts.extend(Part::more(
+        found.next_cursor.is_some(),
+        format!("The newest {DECIDED}; haldir approvals list --decided has all."),
+    ));
     Section::live("decided", "Decided", parts)
 }
 
@@ -138,7 +135,7 @@ fn rules_section(list: &ApprovalRules) -> Section {
                 .after("From now on nothing needs an approval because of this rule.");
         vec![text(says(rule)), text(decides(rule.operator_only)), text(&rule.created_by), button(delete)]
     };
-    let rows = list.rules.iter().map(row).collect();
+    let rows = list.rules.iter().map(row);
     let table = Table::part(
         &["Needs an approval", "May be decided by", "Made by", ""],
         rows,
@@ -204,7 +201,7 @@ pub async fn request(viewer: &Viewer, Path(id): &Path<String>) -> Result<Page> {
         sections.push(Section::new(
             "instead",
             if is_used { "What was done instead" } else { "What is done instead" },
-            vec![Part::Text(text(says)), Part::Code(whole_json(Some(arguments)))],
+            vec![Part::says(says), Part::Code(whole_json(Some(arguments)))],
         ));
     }
     if is_pending && viewer.may("approveRequest") {
@@ -242,15 +239,12 @@ fn compared(request: &ApprovalDetail, last: &LastApproved, note: &str) -> Sectio
     }
     let mut parts = vec![Part::Text(says)];
     if last.amount != request.amount {
-        parts.push(Part::Text(text(format!(
-            "Its amount was {} USD, this one's is {} USD.",
-            last.amount, request.amount
-        ))));
+        parts.push(Part::says(format!("Its amount was {} USD, this one's is {} USD.", last.amount, request.amount)));
     }
     let value = |json: Option<&RawValue>| json.and_then(|json| serde_json::from_str::<Value>(json.get()).ok());
     let (before, after) = (whole_json(last.details.as_deref()), whole_json(request.details.as_deref()));
     if value(last.details.as_deref()) == value(request.details.as_deref()) {
-        parts.push(Part::Text(text("Its arguments were the same.")));
+        parts.push(Part::says("Its arguments were the same."));
     } else {
         parts.push(Part::difference(&before, &after));
     }
@@ -263,9 +257,9 @@ fn decisions(request: &ApprovalDetail) -> Section {
     let form =
         |operation, word| Form::button(operation, word, &[("request_id", request.request_id.as_str())], next.clone());
     let mut parts = vec![
-        Part::Text(text(
+        Part::says(
             "Approve: the agent may do exactly this, once. Deny: the call is refused, and your note is the reason.",
-        )),
+        ),
         Part::Form(form("approveRequest", "Approve as asked").with(vec![note()])),
         Part::Form(form("denyRequest", "Deny").quiet().with(vec![note()])),
     ];

@@ -49,8 +49,8 @@ fn score(found: &ComplianceScore) -> Section {
     };
     let header = ["Control", "What it asks", "State", "Why", "How to mend it"];
     let says = format!("{} of 100: {} of {} criteria pass.", found.score, found.passing, found.total);
-    let table = Table::part(&header, found.criteria.iter().map(row).collect(), "");
-    Section::new("score", "Score", vec![Part::Text(text(says)), table])
+    let table = Table::part(&header, found.criteria.iter().map(row), "");
+    Section::new("score", "Score", vec![Part::says(says), table])
 }
 
 /// The remedy. Where the operation names a REST request, this names the page of the dashboard that does the same.
@@ -79,7 +79,7 @@ fn packs() -> Section {
     };
     let says = "A pack about the last 90 days, signed, to check with haldir compliance verify:";
     let links = vec![download("html", "HTML"), download("markdown", "Markdown"), download("json", "JSON")];
-    Section::new("packs", "Evidence packs", vec![Part::Text(text(says)), Part::Text(links)])
+    Section::new("packs", "Evidence packs", vec![Part::says(says), Part::Text(links)])
 }
 
 fn schedules(schedules: &[ScheduleDetail]) -> Section {
@@ -102,7 +102,7 @@ fn schedules(schedules: &[ScheduleDetail]) -> Section {
         ]
     };
     let header = ["Name", "Cadence", "Delivered to", "Next", "Last run", ""];
-    let table = Table::part(&header, schedules.iter().map(row).collect(), "No schedule.");
+    let table = Table::part(&header, schedules.iter().map(row), "No schedule.");
     let add = Form::button("createComplianceSchedule", "Add schedule", &[], HERE).with(vec![
         Field::new("name", "Name", Input::Line, "").required(),
         Field::new("cadence", "How often", Input::Choice(&["monthly", "quarterly", "weekly", "daily"]), ""),

@@ -54,10 +54,8 @@ fn keys(found: &ApiKeyList) -> Section {
         ]
     };
     let header = ["Key", "Name", "Role, tier", "Scopes", "Ceilings", "Made", "Last used", "Expires", ""];
-    let mut parts = vec![Table::part(&header, found.keys.iter().map(row).collect(), "There is no API key.")];
-    if found.next_cursor.is_some() {
-        parts.push(Part::Text(text(format!("Only the newest {LISTED} are shown."))));
-    }
+    let mut parts = vec![Table::part(&header, found.keys.iter().map(row), "There is no API key.")];
+    parts.extend(Part::more(found.next_cursor.is_some(), format!("Only the newest {LISTED} are shown.")));
     let add = Form::button("createApiKey", "Make key", &[], HERE).with(vec![
         Field::new("name", "Name", Input::Line, "what it is for"),
         Field::new("role", "Role", Input::Choice(&["agent", "operator"]), ""),
@@ -76,11 +74,9 @@ fn secrets(found: &SecretList) -> Section {
             .after("Calls that name this secret are refused from now on.");
         vec![code(name.as_str()), button(delete)]
     };
-    let table = Table::part(&["Name", ""], found.secrets.iter().map(row).collect(), "No secret is stored.");
-    let mut parts = vec![Part::Text(text("Values are sealed, and shown nowhere here.")), table];
-    if found.next_cursor.is_some() {
-        parts.push(Part::Text(text(format!("Only the first {LISTED} are shown."))));
-    }
+    let table = Table::part(&["Name", ""], found.secrets.iter().map(row), "No secret is stored.");
+    let mut parts = vec![Part::says("Values are sealed, and shown nowhere here."), table];
+    parts.extend(Part::more(found.next_cursor.is_some(), format!("Only the first {LISTED} are shown.")));
     let add = Form::button("storeSecret", "Store secret", &[], HERE).with(vec![
         Field::new("name", "Name", Input::Line, "").required(),
         Field::new("value", "Value", Input::Secret, "replaces an earlier value").required(),

@@ -70,11 +70,11 @@ fn agents(overview: &Overview) -> Section {
             button(stop_agent(&session.agent_id, "/dashboard")),
         ]
     };
-    let rows = sessions.open.iter().take(SESSIONS).map(row).collect();
+    let rows = sessions.open.iter().take(SESSIONS).map(row);
     let header = ["Agent", "Session", "Budget", "Scopes", ""];
     let (open, agents) = (counted(sessions.active_count, "open session"), counted(sessions.agents_active, "agent"));
     let count = format!("{open} of {agents}.");
-    let parts = vec![Part::Text(text(count)), Table::part(&header, rows, "No agent has an open session.")];
+    let parts = vec![Part::says(count), Table::part(&header, rows, "No agent has an open session.")];
     Section::live("agents", "Agents at work", parts)
 }
 

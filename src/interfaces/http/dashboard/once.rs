@@ -58,7 +58,7 @@ pub fn section(once: &OneTimeSecret) -> Section {
     ];
     let parts = vec![
         Part::Secret(secret),
-        Part::Text(text("Copy it now. You will not see it again.")),
+        Part::says("Copy it now. You will not see it again."),
         Part::Facts(facts.into_iter().filter(|(_, value)| !value.is_empty()).collect()),
     ];
     Section::new("once", title, parts)

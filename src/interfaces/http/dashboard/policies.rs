@@ -164,9 +164,9 @@ fn outcome(tested: &PolicyTested) -> Section {
         ]
     };
     let rows: Vec<_> = tested.refusals.iter().map(row).collect();
-    let mut parts = vec![Part::Text(text(says))];
+    let mut parts = vec![Part::says(says)];
     if tested.refusals.len() < tested.would_refuse {
-        parts.push(Part::Text(text(format!("The newest {} are shown.", tested.refusals.len()))));
+        parts.push(Part::says(format!("The newest {} are shown.", tested.refusals.len())));
     }
     if !rows.is_empty() {
         let header = ["Time", "Agent", "Tool", "Was", "Would be refused because"];
@@ -187,7 +187,7 @@ async fn sections(viewer: &Viewer) -> Result<Vec<Section>> {
         let made = [text(format!("{} ", policy.created_by)), time(policy.created_at)].concat();
         vec![text(&policy.kind), policy.says(), state, made, button(remove)]
     };
-    let rows = found.policies.iter().map(row).collect();
+    let rows = found.policies.iter().map(row);
     let header = ["Kind", "Says", "State", "Made by", ""];
     let table = Table::part(&header, rows, "No policy: sessions' scopes and budgets alone bound calls.");
     let mut sections = vec![Section::new("policies", "", vec![table])];
@@ -213,5 +213,5 @@ fn form() -> Section {
     ];
     let form = Form::button(TRIAL, "Try on recorded calls", &[], HERE).with(fields).or("Add policy", "addProxyPolicy");
     let about = "A trial shows which of the calls in the log the policy would have refused, and changes nothing.";
-    Section::new("add", "A new policy", vec![Part::Text(text(about)), Part::Form(form)])
+    Section::new("add", "A new policy", vec![Part::says(about), Part::Form(form)])
 }

@@ -60,9 +60,8 @@ fn servers(list: &UpstreamList) -> Section {
             button(remove),
         ]
     };
-    let rows = list.upstreams.iter().map(row).collect();
     let header = ["Name", "Address", "Health", "Tools", "Calls", "Latency", ""];
-    let table = Table::part(&header, rows, "No upstream server is registered.");
+    let table = Table::part(&header, list.upstreams.iter().map(row), "No upstream server is registered.");
     let add = Form::button("registerUpstream", "Add server", &[], "/dashboard/servers").with(vec![
         Field::new("name", "Name", Input::Line, "github").required(),
         Field::new("url", "Address", Input::Line, "https://example.com/mcp").required(),
@@ -71,10 +70,10 @@ fn servers(list: &UpstreamList) -> Section {
 }
 
 fn changes(changed: &[&ToolDetail]) -> Section {
-    let mut parts = vec![Part::Text(text(
+    let mut parts = vec![Part::says(
         "These tools are in quarantine: their server offers another definition than the one that was pinned. Agents cannot call \
          them until the new definition is accepted.",
-    ))];
+    )];
     for tool in changed.iter().take(CHANGED) {
         parts.push(Part::Text(code(&tool.full_name)));
         if tool.offered.is_null() {
@@ -88,7 +87,7 @@ fn changes(changed: &[&ToolDetail]) -> Section {
         parts.push(Part::Form(accept));
     }
     if changed.len() > CHANGED {
-        parts.push(Part::Text(text(format!("The first {CHANGED} of {}.", changed.len()))));
+        parts.push(Part::says(format!("The first {CHANGED} of {}.", changed.len())));
     }
     Section::new("changed", format!("Changed tools ({})", changed.len()), parts)
 }
@@ -131,7 +130,7 @@ pub async fn tool(viewer: &Viewer, Path((upstream, name)): &Path<(String, String
 /// The labels; with a key that may change them, in a form.
 fn labels(viewer: &Viewer, tool: &ToolDetail) -> Vec<Part> {
     if viewer.may("markTool") {
-        return vec![Part::Text(text("Costs are taken out of the session's budget.")), Part::Form(label(tool))];
+        return vec![Part::says("Costs are taken out of the session's budget."), Part::Form(label(tool))];
     }
     let marks = &tool.marks;
     let is = |yes: bool| text(if yes { "yes" } else { "no" });
@@ -186,6 +185,6 @@ fn tools(tools: &[ToolDetail]) -> Section {
         ]
     };
     let header = ["Tool", "State", "Labels", "Description", "Warnings", "First seen"];
-    let table = Table::part(&header, tools.iter().map(row).collect(), "No server has offered a tool.");
+    let table = Table::part(&header, tools.iter().map(row), "No server has offered a tool.");
     Section::new("tools", "Tools", vec![table])
 }

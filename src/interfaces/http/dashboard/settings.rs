@@ -37,13 +37,12 @@ pub async fn page(viewer: &Viewer) -> Result<Page> {
     }
     if let Some(found) = viewer.read_if_open::<LogKeys>("listLogKeys", json!({})).await? {
         let row = |key: &LogKey| vec![code(&key.key_id), code(&key.verifier_key)];
-        let rows = found.keys.iter().map(row).collect();
-        let keys = Table::part(&["Key id", "Verifier key"], rows, "No key has signed yet.");
+        let keys = Table::part(&["Key id", "Verifier key"], found.keys.iter().map(row), "No key has signed yet.");
         let about = "Give these to auditors: with them, a checkpoint is verified without this server.";
         sections.push(Section::new(
             "log",
             "Keys of the log",
-            vec![Part::Text(text(about)), Part::Facts(vec![("Origin", code(&found.origin))]), keys],
+            vec![Part::says(about), Part::Facts(vec![("Origin", code(&found.origin))]), keys],
         ));
     }
     Ok(Page::new("Settings", sections))
@@ -56,7 +55,7 @@ fn retention(found: &AuditRetention) -> Section {
         "Details of entries are kept for good.".to_owned()
     };
     let mut parts = vec![
-        Part::Text(text(says)),
+        Part::says(says),
         Part::Facts(vec![
             ("Due for erasure now", text(format!("{} entries", found.preview.would_delete))),
             ("Changed", time_or(found.updated_at, "never")),

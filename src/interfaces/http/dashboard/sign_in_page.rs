@@ -46,7 +46,7 @@ fn form(status: StatusCode, next: &str, problem: Option<&str>) -> Response {
     let form =
         Form { action: format!("{PATH}/sign-in"), fields: vec![key], ..Form::button("signIn", "Sign in", &[], next) };
     let problem = problem.map(|problem| Part::Alert(problem.to_owned()));
-    let parts = problem.into_iter().chain([Part::Text(text(about)), Part::Form(form), Part::Text(beside.concat())]);
+    let parts = problem.into_iter().chain([Part::says(about), Part::Form(form), Part::Text(beside.concat())]);
     let section = Section::new("sign-in", "", parts.collect());
     rendered(status, &Frame::outside(), &Page::new("Sign in", vec![section]))
 }

@@ -107,18 +107,18 @@ pub async fn page(viewer: &Viewer, uri: &Uri) -> Result<Page> {
         ("Actions", text(spend.action_count.to_string())),
     ])];
     if spend.truncated {
-        total.push(Part::Text(text(
+        total.push(Part::says(
             "There is more than one answer holds: the sums are those of the newest entries, or the largest lines.",
-        )));
+        ));
     }
-    total.push(Part::Text(text(
+    total.push(Part::says(
         "Logged is what agents say that their actions cost. Budgets count payments and the costs of tools, and not what \
          agents log.",
-    )));
+    ));
     let chart = |id, title: &str, by: &str, amounts: &BTreeMap<String, Money>| {
         let mut parts = vec![Part::Chart(chart(amounts))];
         if amounts.len() > BARS {
-            parts.push(Part::Text(text(format!("The {BARS} largest of {}.", amounts.len()))));
+            parts.push(Part::says(format!("The {BARS} largest of {}.", amounts.len())));
         }
         parts.push(Part::Text(vec![csv(by)]));
         Section::live(id, title, parts)
@@ -194,12 +194,12 @@ fn payments(found: &PaymentList) -> Section {
             if can_settle { [capture, void].map(Inline::Form).into() } else { text("") },
         ]
     };
-    let rows = found.payments.iter().map(row).collect();
     let header = ["Authorized", "Agent", "Session", "Amount", "State", "For", ""];
-    let mut parts = vec![Table::part(&header, rows, "No payment was authorized.")];
-    if found.next_cursor.is_some() {
-        parts.push(Part::Text(text(format!("The newest {PAYMENTS}; haldir payments list has all."))));
-    }
+    let mut parts = vec![Table::part(&header, found.payments.iter().map(row), "No payment was authorized.")];
+    parts.extend(Part::more(
+        found.next_cursor.is_some(),
+        format!("The newest {PAYMENTS}; haldir payments list has all."),
+    ));
     Section::live("payments", "Payments", parts)
 }
 
@@ -216,7 +216,7 @@ fn budgets(sessions: &[SessionDetail]) -> Section {
             session.daily_spend_limit.map_or_else(|| text("no limit"), money),
         ]
     };
-    let rows = sessions.iter().filter(bounded).map(row).collect();
+    let rows = sessions.iter().filter(bounded).map(row);
     let table = Table::part(&["Agent", "Session", "Budget", "A day at most"], rows, "No open session has a budget.");
     Section::live("budgets", "Budgets of open sessions", vec![table])
 }
@@ -228,7 +228,7 @@ fn ceilings(keys: &[ApiKeyDetail]) -> Section {
     let row = |key: &ApiKeyDetail| {
         vec![code(&key.prefix), text(&key.name), amount(key.max_spend), amount(key.max_daily_spend)]
     };
-    let rows = keys.iter().filter(bounded).map(row).collect();
+    let rows = keys.iter().filter(bounded).map(row);
     let header = ["Key", "Name", "A session at most", "A day at most"];
     Section::new("ceilings", "Ceilings of keys", vec![Table::part(&header, rows, "No key has a ceiling.")])
 }

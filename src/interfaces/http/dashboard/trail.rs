@@ -216,7 +216,7 @@ pub fn verification(next: &str) -> Vec<Part> {
     let about = "Reads every entry again and compares it with its hash, the entry before, the Merkle tree and the sealed \
                  end of the log. A million entries take about a second.";
     let verify = Form::button("verifyAuditTrail", "Verify the whole log", &[], next).quiet();
-    vec![Part::Text(text(about)), Part::Form(verify)]
+    vec![Part::says(about), Part::Form(verify)]
 }
 
 /// One entry.
@@ -252,7 +252,7 @@ pub async fn entry(viewer: &Viewer, Path(id): &Path<String>) -> Result<Page> {
     let mut sections = vec![Section::new("entry", "What happened", parts)];
     sections.extend(decision(&entry.details));
     sections.push(if entry.erased {
-        Section::new("details", "Details", vec![Part::Text(text(history::ERASED))])
+        Section::new("details", "Details", vec![Part::says(history::ERASED)])
     } else {
         Section::new("details", "Details", vec![Part::Code(laid_out(&entry.details))])
     });
@@ -268,8 +268,8 @@ fn decision(details: &Value) -> Option<Section> {
         let saw = if step.saw.is_null() { text("") } else { code(step.saw.to_string()) };
         vec![text(step.name), pill(tone, step.result()), text(step.rule), saw]
     };
-    let table = Table::part(&history::STEPS, steps.iter().map(row).collect(), "No steps.");
-    let reason = details["reason"].as_str().map(|reason| Part::Text(text(reason)));
+    let table = Table::part(&history::STEPS, steps.iter().map(row), "No steps.");
+    let reason = details["reason"].as_str().map(|reason| Part::says(reason));
     Some(Section::new("decision", history::DECISION, reason.into_iter().chain([table]).collect()))
 }
 
@@ -284,10 +284,10 @@ async fn place(viewer: &Viewer, entry: &Entry) -> Result<Section> {
     let mut parts = vec![Part::Facts(facts)];
     match viewer.read_if_open::<Box<RawValue>>("getInclusionProof", json!({"entry_id": entry.id})).await {
         Ok(Some(proof)) if !entry.erased => {
-            parts.push(Part::Text(text(
+            parts.push(Part::says(
                 "Your browser computes the hash of this entry as it stands on this page, follows the proof to the root of \
                  the Merkle tree (RFC 6962), and verifies the signature of the tree head (Ed25519).",
-            )));
+            ));
             parts.push(Part::Proof(Proof { entry: hashed(viewer, entry).to_string(), proof: proof.get().to_owned() }));
         }
         Ok(_) => {}

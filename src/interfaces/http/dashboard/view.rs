@@ -61,12 +61,15 @@ pub enum Part {
     Filter(Vec<Field>),
 }
 
+/// The cells of a row.
+pub type Row = Vec<Vec<Inline>>;
+
 /// Rows under headings.
 pub struct Table {
     /// Names of the columns.
     pub header: Vec<&'static str>,
     /// The rows, each as long as the header.
-    pub rows: Vec<Vec<Vec<Inline>>>,
+    pub rows: Vec<Row>,
     /// The text instead of a table without rows.
     pub empty: &'static str,
     /// The page with further rows, as a path.
@@ -233,8 +236,8 @@ impl Section {
 
 impl Table {
     /// A table without further pages.
-    pub fn part(header: &[&'static str], rows: Vec<Vec<Vec<Inline>>>, empty: &'static str) -> Part {
-        Part::Table(Self { header: header.to_vec(), rows, empty, next: None })
+    pub fn part(header: &[&'static str], rows: impl IntoIterator<Item = Row>, empty: &'static str) -> Part {
+        Part::Table(Self { header: header.to_vec(), rows: rows.into_iter().collect(), empty, next: None })
     }
 }
 
@@ -332,6 +335,16 @@ pub fn speaks_for_itself(column: &str) -> bool {
 }
 
 impl Part {
+    /// The sentence below a table that does not show all.
+    pub fn more(is_more: bool, sentence: String) -> Option<Self> {
+        is_more.then(|| Self::says(sentence))
+    }
+
+    /// A sentence or two without links.
+    pub fn says(sentence: impl AsRef<str>) -> Self {
+        Self::Text(text(sentence))
+    }
+
     /// What differs between two texts: word by word, or both of them where most words differ.
     pub fn difference(before: &str, after: &str) -> Self {
         let pieces = difference(before, after);

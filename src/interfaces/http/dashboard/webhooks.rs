@@ -89,7 +89,7 @@ fn subscriptions(webhooks: &[WebhookDetail], latest: &[DeliveryDetail]) -> Secti
         ]
     };
     let header = ["Name", "Address", "Events", "State", "Deliveries", ""];
-    let table = Table::part(&header, webhooks.iter().map(row).collect(), "No webhook is registered.");
+    let table = Table::part(&header, webhooks.iter().map(row), "No webhook is registered.");
     let add = Form::button("registerWebhook", "Add webhook", &[], HERE).with(vec![
         Field::new("url", "Address", Input::Line, "https://example.com/haldir").required(),
         Field::new("name", "Name", Input::Line, ""),
@@ -116,11 +116,10 @@ fn deliveries(deliveries: &[DeliveryDetail]) -> Section {
         ]
     };
     let header = ["Time", "Event", "Address", "Attempt", "Answer", "Took"];
-    let rows = deliveries.iter().map(row).collect();
     Section::live(
         "deliveries",
         "Latest deliveries",
-        vec![Table::part(&header, rows, "Nothing has been delivered yet.")],
+        vec![Table::part(&header, deliveries.iter().map(row), "Nothing has been delivered yet.")],
     )
 }
 
@@ -141,6 +140,6 @@ fn dead_letters(letters: &[DeadLetterDetail]) -> Section {
         ]
     };
     let header = ["Given up", "Event", "Webhook", "Attempts", "Why", ""];
-    let rows = letters.iter().map(row).collect();
+    let rows = letters.iter().map(row);
     Section::live("dead-letters", "Given up", vec![Table::part(&header, rows, "No event was given up.")])
 }
