@@ -2,9 +2,8 @@
 
 mod calls;
 mod ends;
-mod mid_call;
+mod from_upstream;
 mod pins;
-mod subscriptions;
 #[cfg(test)]
 mod tests;
 
@@ -25,8 +24,9 @@ use zeroize::Zeroizing;
 use self::calls::{CallMessage, Judged};
 use super::{
     dialog::Dialogs,
-    govern::{Govern, Redact, Report, changes},
-    mid_call::{OutsideCalls, in_response, request_in},
+    forwarding::RequestKind,
+    govern::{Govern, Redact, Report},
+    mid_call::OutsideCalls,
 };
 use crate::{
     operations::proxied::Outcome,
@@ -37,7 +37,7 @@ use crate::{
         message::{self, Message},
         page::Listing,
     },
-    upstream::Failure,
+    upstream::UpstreamLimits,
 };
 
 /// Requests of a client that are under way at a time.
@@ -47,8 +47,6 @@ const MAX_REQUESTS: usize = 256;
 const LIST_PATIENCE: u32 = 10;
 /// How long a cancelled call may still be answered.
 const CANCEL_GRACE: Duration = Duration::from_secs(5);
-/// Why a call that was answered has no result: whether it was carried out is unknown.
-const NO_RESULT: &str = "the upstream answered with null, which is no result";
 /// What the ids of haldir's own requests begin with.
 const OWN_ID: &str = "\"haldir-";
 
@@ -57,11 +55,11 @@ pub struct Exchange {
     governor: Arc<dyn Govern>,
     to_client: mpsc::Sender<String>,
     to_upstream: mpsc::Sender<Zeroizing<String>>,
-    times: Times,
+    limits: UpstreamLimits,
     /// Calls of tools by the id that the client gave them.
     calls: HashMap<String, ToolCall>,
     /// Other requests of the client that the upstream has.
-    requests: HashMap<String, ClientRequest>,
+    requests: HashMap<String, RequestKind>,
     pins: Pins,
     /// The client's own list, as far as it has come.
     listing: Listing,
@@ -93,28 +91,6 @@ pub enum Due {
     Changes,
     /// A time may be over.
     Clock,
-}
-
-/// How long things may take.
-#[derive(Clone, Copy, Debug)]
-pub struct Times {
-    /// How long an upstream may be silent about a call: what it says of its progress does not count.
-    pub call: Duration,
-    /// How long it may take to start, or to list its tools.
-    pub start: Duration,
-}
-
-/// What a client is waiting for.
-enum ClientRequest {
-    /// A page of the list of tools, asked for with this cursor.
-    ToolList(Option<String>),
-    /// A page of another list.
-    List,
-    /// What the upstream offers.
-    Introduction,
-    /// Changes of the list of tools, as long as the request is open (2026-07-28).
-    Changes,
-    Other,
 }
 
 struct ToolCall {
@@ -167,7 +143,7 @@ impl Exchange {
         governor: Arc<dyn Govern>,
         to_client: mpsc::Sender<String>,
         to_upstream: mpsc::Sender<Zeroizing<String>>,
-        times: Times,
+        limits: UpstreamLimits,
         secrets: Redact,
     ) -> Self {
         let mut clock = tokio::time::interval(Duration::from_secs(1));
@@ -176,7 +152,7 @@ impl Exchange {
             governor,
             to_client,
             to_upstream,
-            times,
+            limits,
             calls: HashMap::new(),
             requests: HashMap::new(),
             pins: Pins::Unknown,
@@ -238,107 +214,8 @@ impl Exchange {
             self.client = message.speaker();
             self.tools_changed().await;
         }
-        let asking = match message.method.as_deref() {
-            Some("tools/list") => ClientRequest::ToolList(pins::cursor_of(&message)),
-            Some("prompts/list" | "resources/list" | "resources/templates/list") => ClientRequest::List,
-            Some("initialize" | "server/discover") => ClientRequest::Introduction,
-            _ if changes::subscribes(&message) => ClientRequest::Changes,
-            _ => ClientRequest::Other,
-        };
-        self.requests.insert(id.to_owned(), asking);
+        self.requests.insert(id.to_owned(), RequestKind::of(&message));
         self.pass_on(message.text()).await;
-    }
-
-    /// A message of the upstream, or a batch of them. Each is written anew, without secrets, before it is looked at.
-    pub async fn from_upstream(&mut self, text: String) {
-        for text in message::messages(text) {
-            let may_list = Redact::may_list(&text, |id| self.calls.contains_key(id));
-            let Some(clean) = self.secrets.message(text, may_list).await else {
-                tracing::warn!("the upstream wrote something that is no JSON-RPC message; it was dropped");
-                continue;
-            };
-            self.heard(clean).await;
-        }
-    }
-
-    /// A request to which no answer will come: it never left, or what became of it is unknown.
-    pub async fn failed(&mut self, id: &str, failure: Failure) {
-        self.not_answered(id, &failure.as_upstreams(), Outcome::not_answered(&failure)).await;
-    }
-
-    async fn not_answered(&mut self, id: &str, told: &str, outcome: Outcome) {
-        if id.starts_with(OWN_ID) {
-            return self.listed(id, None).await;
-        }
-        if self.calls.get(id).is_some_and(ToolCall::is_sent) {
-            return self.give_up(id, outcome, told).await;
-        }
-        if self.requests.remove(id).is_some() {
-            self.answer(message::error(Some(id), INTERNAL_ERROR, told)).await;
-        }
-    }
-
-    async fn heard(&mut self, text: String) {
-        let Ok(message) = Message::read(&text) else { return };
-        if let Some(id) = message.answers() {
-            if message.result.is_some_and(|result| result.get() == "null") {
-                // MCP has no such result, and a client would wait on.
-                return self.not_answered(id, NO_RESULT, Outcome::unknown(NO_RESULT)).await;
-            }
-            if id.starts_with(OWN_ID) {
-                let result = message.result.map(|result| result.get().to_owned());
-                return self.listed(id, result).await;
-            }
-            if self.calls.contains_key(id) {
-                let id = id.to_owned();
-                return self.called(&id, text).await;
-            }
-            let Some(asking) = self.requests.remove(id) else {
-                return tracing::debug!("the upstream answered a request that is not in flight");
-            };
-            if matches!(asking, ClientRequest::Changes) && changes::knows_none(&message) {
-                let acknowledgement = changes::acknowledgement(id);
-                self.requests.insert(id.to_owned(), asking);
-                return self.answer(acknowledgement).await;
-            }
-            if let Some(text) = in_response(|| self.outside_calls.get(&*self.governor), &message).await {
-                return self.answer(text).await;
-            }
-            let lists = matches!(asking, ClientRequest::ToolList(_));
-            let (text, listed) = match asking {
-                ClientRequest::ToolList(cursor) => {
-                    let result = message.result.map(|result| result.get().to_owned());
-                    let listed = self.client_listed(cursor, result);
-                    (self.shown(text), listed)
-                }
-                ClientRequest::List => (self.shown(text), None),
-                ClientRequest::Introduction => (changes::promising(&text).unwrap_or(text), None),
-                ClientRequest::Changes | ClientRequest::Other => (text, None),
-            };
-            self.answer(text).await;
-            if let Some(tools) = listed {
-                self.know(tools).await;
-            }
-            if lists && self.changes.is_none() {
-                // What this list has made known is no change to it.
-                self.changes = self.governor.changes().await;
-            }
-            return;
-        }
-        if message.request_id().is_some_and(|id| id.starts_with(OWN_ID)) {
-            // The client's answer to it would look like one to haldir.
-            return tracing::warn!("the upstream asked under an id that is haldir's own; the request was dropped");
-        }
-        if let Some((kind, id)) = request_in(&message) {
-            return self.asked(kind, id, &message).await;
-        }
-        if message.is("notifications/tools/list_changed") {
-            self.tools_changed().await;
-        }
-        if message.is("notifications/progress") {
-            self.heard_of_progress(&message);
-        }
-        self.answer(self.promised(&message).unwrap_or(text)).await;
     }
 
     /// The next thing that happens by itself. [`Self::act`] must follow: this may be given up at any time, and that may not.

@@ -7,6 +7,7 @@ use std::{
 };
 
 use parking_lot::Mutex;
+use serde_json::value::RawValue;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{
@@ -109,15 +110,35 @@ impl SessionState {
     }
 }
 
-/// Requests whose answers haldir adds to.
-#[derive(Clone, Copy, PartialEq, Eq)]
+/// What a request of a client asks for, as far as haldir looks into the answer.
+#[derive(Clone, PartialEq, Eq)]
 pub enum RequestKind {
+    /// A page of the list of tools, asked for with this cursor, as it was written.
+    ToolList(Option<String>),
+    /// A page of another list.
+    List,
     /// What the upstream has: `initialize` or `server/discover`.
     Introduction,
-    /// Notifications of changes of the list of tools.
+    /// Changes of the list of tools, as long as the request is in flight (2026-07-28).
     Subscription,
     /// Anything else.
     Other,
+}
+
+impl RequestKind {
+    /// That of a request.
+    pub fn of(message: &Message<'_>) -> Self {
+        match message.method.as_deref() {
+            Some("tools/list") => {
+                let cursor = message.param("cursor").map(RawValue::get).filter(|cursor| *cursor != "null");
+                Self::ToolList(cursor.map(str::to_owned))
+            }
+            Some("prompts/list" | "resources/list" | "resources/templates/list") => Self::List,
+            Some("initialize" | "server/discover") => Self::Introduction,
+            _ if changes::subscribes(message) => Self::Subscription,
+            _ => Self::Other,
+        }
+    }
 }
 
 /// One answer: a JSON body or an event stream, message by message.
@@ -284,7 +305,6 @@ impl Forwarding {
 #[cfg(test)]
 mod tests {
     use futures::future::BoxFuture;
-    use serde_json::value::RawValue;
     use tokio::sync::watch;
 
     use super::*;

@@ -10,7 +10,7 @@ use tokio::{
 
 use super::{
     bridge::{Bridge, Step},
-    exchange::{Exchange, Times},
+    exchange::Exchange,
     govern::{Govern, Redact},
 };
 use crate::{
@@ -46,20 +46,10 @@ const TOO_LARGE: &str = "the server sent a message that is larger than allowed, 
 /// Within which bounds a client and an upstream are served.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
-    /// How long things may take.
-    pub times: Times,
+    /// Those of the upstream. A child that sends a longer message is ended: haldir cannot tell which request it answers.
+    pub limits: UpstreamLimits,
     /// The longest message of a client, in bytes.
     pub message_bytes: usize,
-    /// The longest message of a child, in bytes. One that sends more is ended: haldir cannot tell which request it answers.
-    pub answer_bytes: usize,
-}
-
-impl Bounds {
-    /// Those of an upstream, and of its client's messages.
-    pub fn new(limits: &UpstreamLimits, message_bytes: usize) -> Self {
-        let times = Times { call: limits.call_timeout, start: limits.start_timeout };
-        Self { times, message_bytes, answer_bytes: limits.answer_bytes }
-    }
 }
 
 /// The text of a message; else the id of one that was too long.
@@ -118,9 +108,9 @@ impl Relay {
         bridge: Bridge,
         (client, to_client): (mpsc::Receiver<Incoming>, bounded::Sender),
     ) -> Result<Self> {
-        let child = start(&source, bounds.answer_bytes)?;
+        let child = start(&source, bounds.limits.answer_bytes)?;
         let (answers, from_exchange) = mpsc::channel(MAX_STEPS);
-        let exchange = Exchange::new(governor, answers, child.input.clone(), bounds.times, secrets);
+        let exchange = Exchange::new(governor, answers, child.input.clone(), bounds.limits, secrets);
         Ok(Self { source, bounds, exchange, from_exchange, bridge, again: None, client, to_client, child: Some(child) })
     }
 
@@ -183,7 +173,7 @@ impl Relay {
                             }
                             continue;
                         }
-                        Some(Err(_)) => (TOO_LARGE, format!("{TOO_LARGE}: it has more than {} bytes", self.bounds.answer_bytes)),
+                        Some(Err(_)) => (TOO_LARGE, format!("{TOO_LARGE}: it has more than {} bytes", self.bounds.limits.answer_bytes)),
                         None => (ENDED, format!("{ENDED}: {}", child.how_it_ended().await)),
                     };
                     self.again = self.bridge.upstream_ended(&told);
@@ -281,7 +271,7 @@ async fn tell_of_end(child: Transport, source: &Source) {
 
 /// Starts the child again, and shakes hands with it in the client's words.
 async fn restart(source: &Source, exchange: &mut Exchange, bounds: Bounds) -> Result<Transport> {
-    let mut child = start(source, bounds.answer_bytes)?;
+    let mut child = start(source, bounds.limits.answer_bytes)?;
     let Some(initialize) = exchange.new_upstream(child.input.clone()).map(str::to_owned) else { return Ok(child) };
     let ended = || Error::new(Code::Unavailable, "the server ended before it had answered the handshake");
     child.input.send(initialize.clone().into()).await.map_err(|_| ended())?;
@@ -298,7 +288,7 @@ async fn restart(source: &Source, exchange: &mut Exchange, bounds: Bounds) -> Re
             }
         }
     };
-    let answered = timeout(bounds.times.start, answered).await;
+    let answered = timeout(bounds.limits.start_timeout, answered).await;
     if let Err(error) = answered.unwrap_or_else(|_| Err(ended())) {
         child.stop().await;
         return Err(error);

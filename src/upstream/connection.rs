@@ -26,7 +26,7 @@ use crate::protocol::{
     edit,
     message::{self, INITIALIZED, Message, quoted},
     meta::{CLIENT_CAPABILITIES, CLIENT_INFO, PROGRESS_TOKEN, PROTOCOL_VERSION},
-    revision::{FIRST_WITHOUT_HANDSHAKE, NEWEST_WITH_HANDSHAKE, is_without_handshake},
+    revision::{FIRST_WITHOUT_HANDSHAKE, is_without_handshake},
 };
 
 /// How long a child that takes no input any more is still read.
@@ -177,19 +177,9 @@ impl Connection {
         self.server().is_some_and(|server| server.is_modern)
     }
 
-    /// Whether the server takes the newest revision with a handshake.
-    pub(super) fn is_newest_with_handshake(&self) -> bool {
-        self.server().is_some_and(|server| server.versions.iter().any(|version| version == NEWEST_WITH_HANDSHAKE))
-    }
-
-    /// Whether the server names a revision without a handshake: some take it with one.
-    pub(super) fn names_modern(&self) -> bool {
-        self.server().is_some_and(|server| server.versions.iter().any(|version| is_without_handshake(version)))
-    }
-
-    /// Whether the server names a revision with a handshake.
-    pub(super) fn names_handshake(&self) -> bool {
-        self.server().is_some_and(|server| server.versions.iter().any(|version| !is_without_handshake(version)))
+    /// Whether the server names a revision for which this holds.
+    pub(super) fn names(&self, holds: impl Fn(&str) -> bool) -> bool {
+        self.server().is_some_and(|server| server.versions.iter().any(|version| holds(version)))
     }
 
     /// Whether the server declares this: a capability, or a member of one.
@@ -226,7 +216,7 @@ impl Connection {
             None => (None, Vec::new()),
         };
         let is_call = context.is_some();
-        let (mut ticket, answer) = self.0.in_flight.begin(context)?;
+        let (ticket, answer) = self.0.in_flight.begin(context)?;
         let text = self.written(method, params, &ticket, is_call, more);
         if !self.0.session.as_ref().is_some_and(|session| session.send_request(&text)) {
             // Fails if the connection has ended; its reader says why.
@@ -237,7 +227,6 @@ impl Connection {
             answer = answer => answer,
             () = self.0.in_flight.given_up() => Ok(Err(Failure::new(FailureKind::Unavailable, TAKES_NOTHING))),
         };
-        ticket.over();
         answer.unwrap_or_else(|_| Err(Failure::new(FailureKind::Unavailable, "the connection broke")))
     }
 

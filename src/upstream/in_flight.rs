@@ -11,14 +11,14 @@ mod tests;
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
 
 use parking_lot::Mutex;
 use serde_json::value::RawValue;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
@@ -61,7 +61,7 @@ struct Shared {
     /// Set when the upstream says that its tools have changed.
     tools_changed: Arc<AtomicBool>,
     /// The upstream's requests whose answers are not sent yet, or that a client still has.
-    open: Arc<AtomicUsize>,
+    open: Arc<Semaphore>,
     /// Whether the upstream does not take the answers to its requests.
     given_up: CancellationToken,
     // A mutex that blocks its thread: held to look or to write, never across a wait.
@@ -123,7 +123,7 @@ pub(super) struct Asked {
     replied: oneshot::Receiver<Reply>,
     withdrawn: oneshot::Receiver<()>,
     in_flight: InFlight,
-    slot: Arc<Slot>,
+    slot: Slot,
 }
 
 impl Drop for Asked {
@@ -135,7 +135,7 @@ impl Drop for Asked {
 impl Asked {
     /// The response, and the place of the request, which is held until the response is sent; `None` if the upstream has
     /// cancelled its request.
-    pub(super) async fn response(mut self) -> Option<(String, Arc<Slot>)> {
+    pub(super) async fn response(mut self) -> Option<(String, Slot)> {
         let reply = tokio::select! {
             reply = &mut self.replied => reply.unwrap_or_else(|_| Err((INTERNAL_ERROR, "the call is over".to_owned()))),
             Ok(()) = &mut self.withdrawn => return None,
@@ -153,26 +153,19 @@ pub(super) struct Ticket {
     /// Its id, as it is written; its progress token too.
     pub(super) id: u64,
     in_flight: InFlight,
-    over: bool,
-}
-
-impl Ticket {
-    /// It was answered, or never left.
-    pub(super) fn over(&mut self) {
-        self.over = true;
-    }
 }
 
 impl Drop for Ticket {
     fn drop(&mut self) {
         let (in_flight, id) = (self.in_flight.clone(), self.id);
-        if self.over {
-            return in_flight.remove(id);
-        }
         let is_call = {
             let mut state = in_flight.0.state.lock();
             let Some(request) = state.requests.iter_mut().find(|request| request.id == id) else { return };
-            request.answer = None;
+            if request.answer.take().is_none() {
+                // It was answered.
+                drop(state);
+                return in_flight.remove(id);
+            }
             request.call.as_mut().map(|call| call.listener = None).is_some()
         };
         let notification = cancelled(&id.to_string(), Some("nobody waits for it any more"));
@@ -191,7 +184,8 @@ impl Drop for Ticket {
 impl InFlight {
     /// None yet. They are sent to `input`; `tools_changed` is set when the upstream says that its tools have changed.
     pub(super) fn new(input: mpsc::Sender<Zeroizing<String>>, tools_changed: Arc<AtomicBool>) -> Self {
-        let (open, given_up, state) = (Arc::default(), CancellationToken::new(), Mutex::default());
+        let open = Arc::new(Semaphore::new(MAX_QUESTIONS));
+        let (given_up, state) = (CancellationToken::new(), Mutex::default());
         Self(Arc::new(Shared { input, tools_changed, open, given_up, state }))
     }
 
@@ -227,7 +221,7 @@ impl InFlight {
         });
         state.requests.push(Request { id, answer: Some(sender), call });
         drop(state);
-        let ticket = Ticket { id, in_flight: self.clone(), over: false };
+        let ticket = Ticket { id, in_flight: self.clone() };
         Ok((ticket, answer))
     }
 
@@ -336,7 +330,7 @@ impl InFlight {
             Ok(None) => return Taken::Passes,
             Err(why) => return refused(why),
         };
-        let Some(slot) = Slot::of(&self.0.open, MAX_QUESTIONS) else {
+        let Ok(slot) = Arc::clone(&self.0.open).try_acquire_owned() else {
             return refused("too many questions wait for their answers already");
         };
         let slot = Arc::new(slot);

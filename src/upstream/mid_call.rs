@@ -10,7 +10,7 @@ use std::{
 
 use parking_lot::Mutex;
 use serde_json::value::RawValue;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
 use crate::protocol::request::ServerRequest;
 
@@ -28,6 +28,9 @@ pub enum CallEvent {
 /// The response to a mid-call request: a result, or the code and the message of an error.
 pub type Reply = Result<Box<RawValue>, (i32, String)>;
 
+/// A place among the open requests of a connection, held until its last clone is dropped.
+pub(super) type Slot = Arc<OwnedSemaphorePermit>;
+
 /// A request of an upstream to the client during a call. If it is dropped, it is answered with an error.
 #[derive(Debug)]
 pub struct MidCallRequest {
@@ -38,7 +41,7 @@ pub struct MidCallRequest {
     reply: Option<oneshot::Sender<Reply>>,
     pace: Arc<CallClock>,
     begun: bool,
-    slot: Option<Arc<Slot>>,
+    slot: Option<Slot>,
 }
 
 impl MidCallRequest {
@@ -53,7 +56,7 @@ impl MidCallRequest {
     }
 
     /// With a place among the requests of its connection.
-    pub(super) fn in_slot(mut self, slot: &Arc<Slot>) -> Self {
+    pub(super) fn in_slot(mut self, slot: &Slot) -> Self {
         self.slot = Some(Arc::clone(slot));
         self
     }
@@ -87,25 +90,6 @@ impl Drop for MidCallRequest {
         if self.begun {
             self.pace.end();
         }
-    }
-}
-
-/// A place among the open requests of a connection.
-#[derive(Debug)]
-pub(super) struct Slot(Arc<AtomicUsize>);
-
-impl Slot {
-    /// One more, if there are fewer than so many.
-    pub(super) fn of(open: &Arc<AtomicUsize>, most: usize) -> Option<Self> {
-        let more = |now: usize| (now < most).then_some(now + 1);
-        open.fetch_update(Ordering::AcqRel, Ordering::Acquire, more).ok()?;
-        Some(Self(Arc::clone(open)))
-    }
-}
-
-impl Drop for Slot {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::AcqRel);
     }
 }
 

@@ -200,11 +200,8 @@ impl Exchange {
             return self.call(calling, message).await;
         }
         let lasts = message.is("subscriptions/listen");
-        let kind = match message.method.as_deref() {
-            Some("initialize" | "server/discover") => RequestKind::Introduction,
-            _ if changes::subscribes(message) => RequestKind::Subscription,
-            _ => RequestKind::Other,
-        };
+        let kind = RequestKind::of(message);
+        let subscription = id.clone().filter(|_| kind == RequestKind::Subscription);
         let mut forwarding = Forwarding {
             own: id.clone(),
             kind,
@@ -222,7 +219,7 @@ impl Exchange {
         }
         let outgoing = self.outgoing(Method::POST, &headers, Some(message.text()), forwarding.until.is_none());
         let response = self.send(&headers, outgoing, forwarding, modern).await?;
-        let Some(id) = id.filter(|_| kind == RequestKind::Subscription) else { return Ok(response) };
+        let Some(id) = subscription else { return Ok(response) };
         let response = stream::subscribed(response, &id, &self.route).await;
         Ok(stream::with_changes(response, self.governor.changes().await, &changes::list_changed_for(&id)))
     }

@@ -69,7 +69,8 @@ pub fn serve(cli: &Cli, options: &WrapOptions) -> Result<()> {
         let mut jobs = JoinSet::new();
         jobs.spawn(haldir.deliver_webhooks(stop.clone()));
         jobs.spawn(haldir.clone().keep_proxy(stop.clone()));
-        let bounds = (Bounds::new(&haldir.upstream_limits(), cli.limits.message_bytes()), options.bridges());
+        let bounds = Bounds { limits: haldir.upstream_limits(), message_bytes: cli.limits.message_bytes() };
+        let bounds = (bounds, options.bridges());
         let pipes = rmcp::transport::io::stdio_pipes();
         let outcome = wrap::serve(Arc::new(governor), &command, Redact::new(known), bounds, pipes, asked_to_stop).await;
         session.end().await;

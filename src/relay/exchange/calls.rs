@@ -44,12 +44,13 @@ impl Exchange {
             cancelled: CancellationToken::new(),
         };
         let (made, since) = (Arc::new(made), Instant::now());
-        let call = ToolCall { message: made, stage: Stage::Listing, since, until: since + self.times.call };
+        let call = ToolCall { message: made, stage: Stage::Listing, since, until: since + self.limits.call_timeout };
         self.calls.insert(id.to_owned(), call);
         match self.pins {
             Pins::Known => self.decide(id),
             // A late answer is an answer: it is not asked for again while it may come.
-            Pins::Asking { since, .. } if since.elapsed() < self.times.start.saturating_mul(LIST_PATIENCE) => {}
+            Pins::Asking { since, .. } if since.elapsed() < self.limits.start_timeout.saturating_mul(LIST_PATIENCE) => {
+            }
             Pins::Asking { .. } | Pins::Unknown => self.ask_for_tools(pins::context_of(message)).await,
         }
     }
@@ -94,7 +95,7 @@ impl Exchange {
             }
             return;
         }
-        (entry.stage, entry.until) = (Stage::Sent(report), Instant::now() + self.times.call);
+        (entry.stage, entry.until) = (Stage::Sent(report), Instant::now() + self.limits.call_timeout);
         // Fails if the upstream has ended, which its reader notices too.
         let _ = self.to_upstream.send(text).await;
     }

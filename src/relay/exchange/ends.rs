@@ -38,8 +38,8 @@ impl Exchange {
         let Some(token) = message.named_token() else { return };
         let call = self.calls.values_mut().find(|call| call.message.token.as_ref() == Some(&token));
         if let Some(call) = call.filter(|call| !call.is_cancelled()) {
-            let longest = call.since + LONGEST.max(self.times.call);
-            call.until = longest.min(Instant::now() + self.times.call);
+            let longest = call.since + LONGEST.max(self.limits.call_timeout);
+            call.until = longest.min(Instant::now() + self.limits.call_timeout);
         }
     }
 

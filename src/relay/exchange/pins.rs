@@ -45,14 +45,14 @@ impl Exchange {
     }
 
     /// A page of the tools that haldir asked for itself.
-    pub(super) async fn listed(&mut self, answered: &str, result: Option<String>) {
+    pub(super) async fn listed(&mut self, answered: &str, result: Option<&RawValue>) {
         let Pins::Asking { id, .. } = &self.pins else { return };
         if id != answered {
             return;
         }
         let next = self.own_id();
         let Pins::Asking { id, listing, context, .. } = &mut self.pins else { return };
-        let page = result.as_deref().and_then(|result| serde_json::from_str::<ToolPage<'_>>(result).ok());
+        let page = result.and_then(|result| serde_json::from_str::<ToolPage<'_>>(result.get()).ok());
         let Some(page) = page else { return self.pins_unknown("the upstream did not list its tools").await };
         match listing.take(page, MAX_TOOLS) {
             After::Page(cursor) => {
@@ -72,7 +72,7 @@ impl Exchange {
     pub(super) fn client_listed(
         &mut self,
         cursor: Option<String>,
-        result: Option<String>,
+        result: Option<&RawValue>,
     ) -> Option<Vec<Box<RawValue>>> {
         match cursor {
             None => self.listing = Listing::default(),
@@ -80,8 +80,7 @@ impl Exchange {
             Some(cursor) if !self.listing.expects(&cursor) => return None,
             Some(_) => {}
         }
-        let result = result?;
-        let page = serde_json::from_str::<ToolPage<'_>>(&result).ok()?;
+        let page = serde_json::from_str::<ToolPage<'_>>(result?.get()).ok()?;
         let After::All { tools, cut } = self.listing.take(page, MAX_TOOLS) else { return None };
         warn_of_cut(cut, tools.len());
         let is_new = |tool: &RawValue| govern::tool_name(tool).is_some_and(|name| !self.listed_tools.contains(&name));
@@ -108,7 +107,7 @@ impl Exchange {
 
     /// Calls that have waited for the tools too long. The list is waited for further: a late one serves the next call.
     pub(super) async fn unlisted_too_long(&mut self, now: Instant) {
-        let late = self.calls_that(|call| call.is_listing() && call.since + self.times.start <= now);
+        let late = self.calls_that(|call| call.is_listing() && call.since + self.limits.start_timeout <= now);
         self.refuse_unlisted(late, "the upstream has not listed its tools in time; without its list none is called")
             .await;
     }
@@ -138,12 +137,6 @@ impl Exchange {
             None => text,
         }
     }
-}
-
-/// The cursor that a client asks for a page with, as it was written.
-pub(super) fn cursor_of(message: &Message<'_>) -> Option<String> {
-    let cursor = message.param("cursor")?.get();
-    (cursor != "null").then(|| cursor.to_owned())
 }
 
 /// What the call says of its client and revision, which a list needs to say too (2026-07-28).

@@ -55,8 +55,8 @@ async fn batches_are_read_and_every_message_is_written_anew() {
     let (to_upstream, mut asked) = mpsc::channel(16);
     let secrets = Redact::new(Arc::new(known));
     let minute = Duration::from_secs(60);
-    let times = Times { call: minute, start: minute };
-    let mut exchange = Exchange::new(Arc::new(Unasked), to_client, to_upstream, times, secrets);
+    let limits = UpstreamLimits { call_timeout: minute, start_timeout: minute, ..UpstreamLimits::default() };
+    let mut exchange = Exchange::new(Arc::new(Unasked), to_client, to_upstream, limits, secrets);
     for id in [1, 2] {
         exchange.from_client(&format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"ping"}}"#), None).await;
         assert!(asked.recv().await.is_some());
@@ -96,8 +96,8 @@ async fn a_call_that_waits_for_the_tools_waits_for_those_after_a_change() {
     let (to_client, mut heard) = mpsc::channel(16);
     let (to_upstream, mut asked) = mpsc::channel(16);
     let minute = Duration::from_secs(60);
-    let times = Times { call: minute, start: minute };
-    let mut exchange = Exchange::new(Arc::new(Unasked), to_client, to_upstream, times, Redact::new(Arc::new(known)));
+    let limits = UpstreamLimits { call_timeout: minute, start_timeout: minute, ..UpstreamLimits::default() };
+    let mut exchange = Exchange::new(Arc::new(Unasked), to_client, to_upstream, limits, Redact::new(Arc::new(known)));
     let call = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo","arguments":{}}}"#;
     exchange.from_client(call, None).await;
     let list =

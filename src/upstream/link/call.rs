@@ -14,6 +14,7 @@ use crate::{
         message::quoted,
         meta::{CLIENT_CAPABILITIES, LOG_LEVEL},
         request::{RESPONSES, STATE},
+        revision::NEWEST_WITH_HANDSHAKE,
     },
     upstream::{
         CallClock, Failure, FailureKind, LONGEST, Place,
@@ -68,7 +69,8 @@ impl Link {
     /// revision with one as well.
     fn may_begin_modern(&self, begun: &Connection) -> bool {
         let refused = *self.refused_modern.lock();
-        refused.is_none_or(|at| at.elapsed() > NOT_MODERN_FOR) && begun.is_newest_with_handshake()
+        refused.is_none_or(|at| at.elapsed() > NOT_MODERN_FOR)
+            && begun.names(|revision| revision == NEWEST_WITH_HANDSHAKE)
     }
 
     /// A call in which the client may be asked something. A missing answer of the client is no failure of the upstream.

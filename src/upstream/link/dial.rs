@@ -10,7 +10,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::{Revisions, http_place};
 use crate::{
     outbound::{Outbound, http_client::HttpClient},
-    protocol::revision::{FIRST_WITHOUT_HANDSHAKE, NEWEST_WITH_HANDSHAKE},
+    protocol::revision::{FIRST_WITHOUT_HANDSHAKE, NEWEST_WITH_HANDSHAKE, is_without_handshake},
     upstream::{
         Failure, FailureKind, LONGEST, Place, UpstreamLimits,
         child::ChildCommand,
@@ -95,8 +95,8 @@ impl Dialer {
         let discovered = self.begin(&source, Beginning::Discovery, within.min(DISCOVERED_WITHIN)).await;
         let failure = match discovered {
             Ok(connection) => {
-                let with_handshake =
-                    connection.names_handshake() || self.begin(&source, SHAKES_HANDS, ASKED_WITHIN).await.is_ok();
+                let with_handshake = connection.names(|revision| !is_without_handshake(revision))
+                    || self.begin(&source, SHAKES_HANDS, ASKED_WITHIN).await.is_ok();
                 return Ok((connection, Revisions { modern: true, with_handshake }));
             }
             // A server from before `server/discover` refuses it in its own way, or does not answer.
@@ -105,7 +105,7 @@ impl Dialer {
                 // Named so, the server shows whether it takes the revision after all.
                 match self.begin(&source, Beginning::Handshake(FIRST_WITHOUT_HANDSHAKE), left).await {
                     Ok(connection) => {
-                        let modern = connection.names_modern();
+                        let modern = connection.names(is_without_handshake);
                         return Ok((connection, Revisions { modern, with_handshake: true }));
                     }
                     Err(failure) => failure,

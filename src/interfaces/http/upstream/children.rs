@@ -174,7 +174,7 @@ impl Route {
     fn begin(&self, id: &HeaderValue, bridges: bool) -> Result<Arc<Multiplexer>> {
         let shared = &self.app.shared;
         let start = || {
-            let bounds = Bounds::new(self.link.limits(), shared.message_bytes);
+            let bounds = Bounds { limits: *self.link.limits(), message_bytes: shared.message_bytes };
             let governor = Arc::new(self.governor(Tools::Beside));
             Multiplexer::start(governor, self.source()?, self.secrets(), bounds, bridges).map(Arc::new)
         };
