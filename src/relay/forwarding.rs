@@ -27,86 +27,58 @@ use crate::{
 };
 
 /// What a protocol session of an upstream has open.
-#[derive(Clone, Default)]
-pub struct SessionState(Arc<Mutex<OpenWork>>);
-
 #[derive(Default)]
-struct OpenWork {
-    /// Calls whose stream has ended before their answer came: it may come on another stream.
-    parked: HashMap<String, Report>,
+pub struct SessionState {
     /// The client, as it said at the beginning.
-    client: Client,
+    pub client: Mutex<Client>,
     /// Questions of haldir's to the person at the client.
-    dialogs: Dialogs,
-    /// The client's request for the stream of what belongs to no request, while the upstream has not answered it.
-    listening: Option<CancellationToken>,
+    pub dialogs: Dialogs,
     /// Mid-call requests of the upstream that belong to no call.
-    outside_calls: OutsideCalls,
+    pub outside_calls: OutsideCalls,
+    /// Calls whose stream has ended before their answer came: it may come on another stream.
+    parked: Mutex<HashMap<String, Report>>,
+    /// The client's request for the stream of what belongs to no request, until the upstream has answered it.
+    listening: Mutex<Option<CancellationToken>>,
 }
 
 /// How long a request waits for the client's listening to have begun that came before it.
 const LISTENED_WITHIN: Duration = Duration::from_secs(2);
 
 impl SessionState {
-    /// Remembers the client that began the protocol session.
-    pub fn begun_by(&self, client: Option<Client>) {
-        self.0.lock().client = client.unwrap_or_default();
-    }
-
-    /// See [`Self::begun_by`].
-    pub fn client(&self) -> Client {
-        self.0.lock().client.clone()
-    }
-
-    /// Questions of haldir's to the person at the client.
-    pub fn dialogs(&self) -> Dialogs {
-        self.0.lock().dialogs.clone()
-    }
-
-    /// See [`OutsideCalls`].
-    pub fn outside_calls(&self) -> OutsideCalls {
-        self.0.lock().outside_calls.clone()
-    }
-
     /// The client begins to listen; it has begun once this is dropped.
     pub fn listening(&self) -> DropGuard {
         let begun = CancellationToken::new();
-        self.0.lock().listening = Some(begun.clone());
+        *self.listening.lock() = Some(begun.clone());
         begun.drop_guard()
     }
 
     /// Waits until a client listens that has begun to: a request that it makes after that must not overtake it.
     pub async fn listened(&self) {
-        let Some(begun) = self.0.lock().listening.clone() else { return };
+        let Some(begun) = self.listening.lock().clone() else { return };
         // An upstream that has nothing to say may answer with its first event only.
         let _ = tokio::time::timeout(LISTENED_WITHIN, begun.cancelled()).await;
         // It is waited for once.
         begun.cancel();
-        let mut state = self.0.lock();
-        if state.listening.as_ref().is_some_and(CancellationToken::is_cancelled) {
-            state.listening = None;
-        }
     }
 
     /// Keeps a call open for so long.
-    pub fn park(&self, id: String, report: Report, time: Duration) {
-        self.0.lock().parked.insert(id.clone(), report);
-        let open = self.clone();
+    pub fn park(self: &Arc<Self>, id: String, report: Report, time: Duration) {
+        self.parked.lock().insert(id.clone(), report);
+        let open = Arc::clone(self);
         tokio::spawn(async move {
             tokio::time::sleep(time).await;
             // Dropped, if it is still there, and so recorded as unknown.
-            let late = open.0.lock().parked.remove(&id);
-            drop(late);
+            drop(open.parked(&id));
         });
     }
 
     /// Whether a call of this id is open whose answer may come on any stream.
     pub fn is_parked(&self, id: &str) -> bool {
-        self.0.lock().parked.contains_key(id)
+        self.parked.lock().contains_key(id)
     }
 
     fn parked(&self, id: &str) -> Option<Report> {
-        self.0.lock().parked.remove(id)
+        self.parked.lock().remove(id)
     }
 }
 
@@ -159,7 +131,7 @@ pub struct Forwarding {
     /// Whether nothing was asked, so that only the status of the answer counts.
     pub unasked: bool,
     /// What the protocol session has open.
-    pub open: SessionState,
+    pub open: Arc<SessionState>,
     /// When the answer must have come. It is later with each word of the upstream on the call's progress.
     pub until: Option<Instant>,
     /// How long the upstream may be silent.
@@ -176,7 +148,7 @@ pub struct Forwarding {
 
 impl Forwarding {
     /// An answer without a time limit, to no request in particular.
-    pub fn new(governor: &Arc<dyn Govern>, secrets: &Redact, open: &SessionState, silence: Duration) -> Self {
+    pub fn new(governor: &Arc<dyn Govern>, secrets: &Redact, open: &Arc<SessionState>, silence: Duration) -> Self {
         Self {
             governor: Arc::clone(governor),
             call: None,
@@ -185,7 +157,7 @@ impl Forwarding {
             own: None,
             kind: RequestKind::Other,
             unasked: false,
-            open: open.clone(),
+            open: Arc::clone(open),
             until: None,
             silence,
             begun: Instant::now(),
@@ -247,8 +219,8 @@ impl Forwarding {
             }
         };
         let Some(report) = report else {
-            let outside = self.open.outside_calls();
-            if let Some(text) = mid_call::in_response(|| outside.get(&*self.governor), &message).await {
+            let outside = || self.open.outside_calls.get(&*self.governor);
+            if let Some(text) = mid_call::in_response(outside, &message).await {
                 return Some(text);
             }
             if self.kind == RequestKind::Introduction {
@@ -266,7 +238,7 @@ impl Forwarding {
     async fn asked(&mut self, kind: ServerRequest, id: &str, message: &Message<'_>) -> Option<String> {
         let requests = match &self.call {
             Some((_, report)) => report.requests(),
-            None => self.open.outside_calls().get(&*self.governor),
+            None => self.open.outside_calls.get(&*self.governor),
         };
         let refused = match mid_call::forward(requests.as_deref(), kind, message).await {
             Ok(text) => return Some(text),
@@ -275,7 +247,7 @@ impl Forwarding {
         (self.to_upstream)(refused.response(id));
         self.is_over = matches!(refused, NotForwarded::TooMany);
         let (call, report) = self.call.take_if(|_| self.is_over)?;
-        self.open.outside_calls().exhaust(requests);
+        self.open.outside_calls.exhaust(requests);
         (self.to_upstream)(message::cancelled(&call, Some(TOO_MANY)));
         report.send(Outcome::unknown(TOO_MANY));
         Some(message::error(Some(&call), INTERNAL_ERROR, &mid_call::not_answered(TOO_MANY)))
@@ -344,7 +316,7 @@ mod tests {
 
     #[tokio::test]
     async fn no_request_overtakes_the_clients_listening() {
-        let open = SessionState::default();
+        let open = Arc::new(SessionState::default());
         open.listened().await;
         let begun = open.listening();
         let mut waits = Box::pin(open.listened());
@@ -355,7 +327,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_call_that_is_parked_is_answered_by_no_other_requests_answer() {
-        let (open, outcome) = (SessionState::default(), Arc::new(Mutex::new(None)));
+        let (open, outcome) = (Arc::new(SessionState::default()), Arc::new(Mutex::new(None)));
         let kept = Arc::clone(&outcome);
         let report = Report::new(move |outcome| *kept.lock() = Some(outcome), None, None);
         open.park("5".to_owned(), report, Duration::from_secs(60));

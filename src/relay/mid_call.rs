@@ -65,8 +65,8 @@ pub fn not_answered(why: &str) -> String {
 }
 
 /// Mid-call requests of a connection that belong to no call, since the client's last request.
-#[derive(Clone, Default)]
-pub struct OutsideCalls(Arc<Mutex<Option<Arc<MidCallRequests>>>>);
+#[derive(Default)]
+pub struct OutsideCalls(Mutex<Option<Arc<MidCallRequests>>>);
 
 impl OutsideCalls {
     /// Counts and logs them; `None` if the client may not use the proxy any more.

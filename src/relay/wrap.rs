@@ -52,15 +52,6 @@ pub struct Bounds {
     pub message_bytes: usize,
 }
 
-/// The text of a message; else the id of one that was too long.
-fn text_of(incoming: Incoming) -> std::result::Result<String, Option<String>> {
-    match incoming {
-        Incoming::Message { text, .. } => Ok(text),
-        Incoming::TooLong(id) => Err(id),
-        Incoming::Failed { id, .. } => Err(Some(id)),
-    }
-}
-
 /// Serves the client at `input` and `output` until it leaves, the child cannot be started again, or `shutdown` is done.
 pub async fn serve(
     governor: Arc<dyn Govern>,
@@ -142,64 +133,59 @@ impl Relay {
                 self.start_again(&mut starts).await?;
                 continue;
             };
-            tokio::select! {
-                message = self.client.recv() => match message.map(text_of) {
-                    Some(Ok(text)) => {
-                        let text = message::whole(&text).unwrap_or(text);
-                        let steps = self.bridge.client_message(text);
-                        self.take(steps).await;
+            let steps = tokio::select! {
+                message = self.client.recv() => match message {
+                    Some(Incoming::Message { text, .. }) => {
+                        self.bridge.client_message(message::whole(&text).unwrap_or(text))
                     }
-                    Some(Err(id)) => {
-                        let problem = too_long(self.bounds.message_bytes);
-                        self.exchange.refuse(id.as_deref(), &problem).await;
-                        self.take(Vec::new()).await;
+                    Some(Incoming::TooLong(id)) => {
+                        self.exchange.refuse(id.as_deref(), &too_long(self.bounds.message_bytes)).await;
+                        Vec::new()
                     }
+                    Some(Incoming::Failed { .. }) => Vec::new(),
                     None => return Ok(()),
                 },
                 message = child.output.recv() => {
-                    let message = match message {
-                        Some(Incoming::Failed { id, failure }) => {
-                            self.exchange.failed(&id, failure).await;
-                            self.take(Vec::new()).await;
-                            continue;
+                    match message {
+                        Some(Incoming::Message { text, .. }) => if let Some(text) = child.without_noise(text) {
+                            self.exchange.from_upstream(text).await;
+                        },
+                        Some(Incoming::Failed { id, failure }) => self.exchange.failed(&id, failure).await,
+                        Some(Incoming::TooLong(_)) => {
+                            let told = format!("{TOO_LARGE}: it has more than {} bytes", self.bounds.limits.answer_bytes);
+                            self.upstream_ended(TOO_LARGE, &told, &mut starts).await;
                         }
-                        message => message,
-                    };
-                    let (why, told) = match message.map(text_of) {
-                        Some(Ok(text)) => {
-                            if let Some(text) = child.without_noise(text) {
-                                self.exchange.from_upstream(text).await;
-                                self.take(Vec::new()).await;
-                            }
-                            continue;
+                        None => {
+                            let told = format!("{ENDED}: {}", child.how_it_ended().await);
+                            self.upstream_ended(ENDED, &told, &mut starts).await;
                         }
-                        Some(Err(_)) => (TOO_LARGE, format!("{TOO_LARGE}: it has more than {} bytes", self.bounds.limits.answer_bytes)),
-                        None => (ENDED, format!("{ENDED}: {}", child.how_it_ended().await)),
-                    };
-                    self.again = self.bridge.upstream_ended(&told);
-                    if self.again.is_some() {
-                        self.exchange.forget_handshake();
                     }
-                    self.exchange.upstream_ended(why, &told).await;
-                    if child.since.elapsed() > STARTED_WELL {
-                        starts = 0;
-                    }
-                    self.take(Vec::new()).await;
-                    if let Some(child) = self.child.take() {
-                        tell_of_end(child, &self.source).await;
-                    }
+                    Vec::new()
                 }
                 due = self.exchange.next() => {
                     self.exchange.act(due).await;
-                    self.take(Vec::new()).await;
+                    Vec::new()
                 }
                 // What a dialog has for the client.
-                Some(text) = self.from_exchange.recv() => {
-                    let steps = self.bridge.upstream_message(text);
-                    self.take(steps).await;
-                }
-            }
+                Some(text) = self.from_exchange.recv() => self.bridge.upstream_message(text),
+            };
+            self.take(steps).await;
         }
+    }
+
+    /// The child is ended, and another one will be started: requests that wait are answered with an error.
+    async fn upstream_ended(&mut self, why: &'static str, told: &str, starts: &mut u32) {
+        self.again = self.bridge.upstream_ended(told);
+        if self.again.is_some() {
+            self.exchange.forget_handshake();
+        }
+        self.exchange.upstream_ended(why, told).await;
+        self.take(Vec::new()).await;
+        let Some(child) = self.child.take() else { return };
+        if child.since.elapsed() > STARTED_WELL {
+            *starts = 0;
+        }
+        tell_of_end(child, &self.source).await;
     }
 
     /// The upstream is given up: waiting requests are answered with an error.
@@ -277,14 +263,12 @@ async fn restart(source: &Source, exchange: &mut Exchange, bounds: Bounds) -> Re
     child.input.send(initialize.clone().into()).await.map_err(|_| ended())?;
     let answered = async {
         loop {
-            match child.output.recv().await.and_then(|incoming| text_of(incoming).ok()) {
-                Some(text) if Exchange::is_answer_to(&text, &initialize) => return Ok(()),
-                Some(text) => {
-                    if let Some(text) = child.without_noise(text) {
-                        exchange.from_upstream(text).await;
-                    }
-                }
-                None => return Err(ended()),
+            let Some(Incoming::Message { text, .. }) = child.output.recv().await else { return Err(ended()) };
+            if Exchange::is_answer_to(&text, &initialize) {
+                return Ok(());
+            }
+            if let Some(text) = child.without_noise(text) {
+                exchange.from_upstream(text).await;
             }
         }
     };

@@ -149,7 +149,7 @@ struct Exchange {
     governor: Arc<dyn Govern>,
     secrets: Redact,
     limits: UpstreamLimits,
-    open: SessionState,
+    open: Arc<SessionState>,
     /// The client that begins a protocol session with this request.
     client: Option<Client>,
 }
@@ -159,8 +159,6 @@ struct Calling {
     headers: HeaderMap,
     /// The message, as it was written.
     text: Bytes,
-    id: String,
-    modern: bool,
     /// The session that the request names.
     session: Option<String>,
     /// What the person at the client has decided on it, who is asked once.
@@ -175,7 +173,7 @@ impl Exchange {
         text: &Bytes,
         session: Option<String>,
     ) -> Result<Response> {
-        if self.open.dialogs().take(message) {
+        if self.open.dialogs.take(message) {
             return Ok(respond::json(202, String::new()));
         }
         // What the upstream asks in the middle of a call may come on the stream that the client is about to listen to.
@@ -186,18 +184,14 @@ impl Exchange {
             return Ok(misnamed(id.as_deref(), header.as_str()));
         }
         if id.is_some() {
-            self.open.outside_calls().restart();
+            self.open.outside_calls.restart();
         }
         if let Some(id) = id.as_deref().filter(|id| self.open.is_parked(id)) {
             let problem = "the id of a request must be one that no other request has";
             return Ok(rpc_error(StatusCode::BAD_REQUEST, Some(id), INVALID_REQUEST, problem));
         }
-        let modern = message.is_modern() || is_modern(&headers);
         if message.is("tools/call") {
-            // A call without an id would be one without an answer.
-            let Some(id) = id else { return Ok(respond::json(202, String::new())) };
-            let calling = Calling { headers, text: text.clone(), id, modern, session, decided: None };
-            return self.call(calling, message).await;
+            return self.call(Calling { headers, text: text.clone(), session, decided: None }, message).await;
         }
         let lasts = message.is("subscriptions/listen");
         let kind = RequestKind::of(message);
@@ -218,6 +212,7 @@ impl Exchange {
             }
         }
         let outgoing = self.outgoing(Method::POST, &headers, Some(message.text()), forwarding.until.is_none());
+        let modern = message.is_modern() || is_modern(&headers);
         let response = self.send(&headers, outgoing, forwarding, modern).await?;
         let Some(id) = subscription else { return Ok(response) };
         let response = stream::subscribed(response, &id, &self.route).await;
@@ -226,7 +221,10 @@ impl Exchange {
 
     /// A call of a tool; `message` is what its text says.
     async fn call(self, calling: Calling, message: &Message<'_>) -> Result<Response> {
-        let Calling { headers, id, modern, session, decided, .. } = &calling;
+        let Calling { headers, session, decided, .. } = &calling;
+        // A call without an id would be one without an answer.
+        let Some(id) = message.request_id() else { return Ok(respond::json(202, String::new())) };
+        let modern = message.is_modern() || is_modern(headers);
         let call = match Call::read(message.params) {
             Ok(call) => call,
             Err((code, problem)) => return Ok(rpc_error(StatusCode::BAD_REQUEST, Some(id), code, &problem)),
@@ -237,7 +235,7 @@ impl Exchange {
         let haldir = &self.route.app.shared.haldir;
         let definition = || haldir.pinned_definition(&self.route.credential, &self.route.name, &call.name);
         let definition = mirror(headers).then(definition).transpose()?;
-        let can_ask = if *modern { message.speaker().can_ask } else { self.can_ask(headers) };
+        let can_ask = if modern { message.speaker().can_ask } else { self.can_ask(headers) };
         let attempt =
             call.attempt(message, (session.as_deref(), None), (decided.clone(), can_ask && decided.is_none()));
         if let Some(definition) = &definition
@@ -248,13 +246,13 @@ impl Exchange {
         let decision = match self.governor.admit(attempt).await {
             Err(error) if matches!(error.code, Code::Unauthorized | Code::RateLimited) => return Err(error),
             Err(error) => Decision::of(&error),
-            Ok(Decision::Ask(held)) if !modern => match self.open.dialogs().open() {
+            Ok(Decision::Ask(held)) if !modern => match self.open.dialogs.open() {
                 Some(dialog) => return Ok(elicit::begin(self, calling, dialog, held)),
                 None => Decision::Told(held.held.text()),
             },
             Ok(decision) => decision,
         };
-        let admitted = match decision.admitted(id, &call, *modern) {
+        let admitted = match decision.admitted(id, &call, modern) {
             Ok(admitted) => admitted,
             Err(response) => return Ok(respond::json(200, response)),
         };
@@ -263,11 +261,11 @@ impl Exchange {
         let mirroring = definition.map(|text| mirroring(headers, &mirrored(&text, &admitted.arguments)));
         let outgoing = self.outgoing(Method::POST, mirroring.as_ref().unwrap_or(headers), Some(text), false);
         let forwarding = Forwarding {
-            call: Some((id.clone(), admitted.report)),
+            call: Some((id.to_owned(), admitted.report)),
             until: Some(Instant::now() + self.limits.call_timeout),
             ..self.passing()
         };
-        self.send(headers, outgoing, forwarding, *modern).await
+        self.send(headers, outgoing, forwarding, modern).await
     }
 
     /// An answer on its way to the client.
@@ -281,8 +279,8 @@ impl Exchange {
     fn can_ask(&self, headers: &HeaderMap) -> bool {
         headers.contains_key(SESSION_ID)
             && accepts_events(headers)
-            && self.open.client().can_ask
-            && self.open.dialogs().have_room()
+            && self.open.client.lock().can_ask
+            && self.open.dialogs.have_room()
     }
 
     async fn other(self, method: &Method, headers: &HeaderMap) -> Result<Response> {

@@ -9,7 +9,6 @@ use tokio::sync::mpsc;
 
 use super::{Calling, Exchange, stream};
 use crate::{
-    error::{Error, Result},
     protocol::{
         code::INTERNAL_ERROR,
         event_stream::message as event,
@@ -28,11 +27,7 @@ pub(super) fn begin(exchange: Exchange, calling: Calling, dialog: Dialog, held: 
     let (sender, events) = stream::channel();
     let response = exchange.route.streamed(events, false);
     tokio::spawn(async move {
-        let id = calling.id.clone();
-        if let Err(error) = elicit(exchange, calling, dialog, held, &sender).await {
-            // Fails if the client has left.
-            let _ = sender.send(event(&message::error(Some(&id), INTERNAL_ERROR, &error.message))).await;
-        }
+        elicit(exchange, calling, dialog, held, &sender).await;
     });
     response
 }
@@ -43,18 +38,27 @@ async fn elicit(
     dialog: Dialog,
     held: HeldCall,
     sender: &mpsc::Sender<Bytes>,
-) -> Result<()> {
+) {
     let text = calling.text.clone();
-    let message = Message::read_bytes(&text).map_err(|(_, problem)| Error::internal(problem))?;
-    let (client, token) = (exchange.open.client().name, message.progress_token());
+    // It was read before.
+    let Ok(message) = Message::read_bytes(&text) else { return };
+    let id = message.request_id().unwrap_or_default();
+    let (client, token) = (exchange.open.client.lock().name.clone(), message.progress_token());
     let client = (client.as_str(), token.as_deref());
     // If the client leaves, the request stays open for a later decision.
     calling.decided = dialog.decision(&held, client, sender, |text| event(&text), sender.closed()).await;
     if calling.decided.is_none() {
-        let _ = sender.send(event(&told(&calling.id, &held.held.text_after(UNDECIDED), false))).await;
-        return Ok(());
+        // Fails if the client has left, here as below.
+        let _ = sender.send(event(&told(id, &held.held.text_after(UNDECIDED), false))).await;
+        return;
     }
-    let response = Box::pin(exchange.call(calling, &message)).await?;
+    let response = match Box::pin(exchange.call(calling, &message)).await {
+        Ok(response) => response,
+        Err(error) => {
+            let _ = sender.send(event(&message::error(Some(id), INTERNAL_ERROR, &error.message))).await;
+            return;
+        }
+    };
     // The answer, event by event, or as one.
     let is_stream = is_kind(response.headers(), EVENT_STREAM);
     let body = response.into_body();
@@ -71,5 +75,4 @@ async fn elicit(
             let _ = sender.send(event(text)).await;
         }
     }
-    Ok(())
 }

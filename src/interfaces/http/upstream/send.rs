@@ -103,7 +103,7 @@ impl Exchange {
                 (&self.route.credential, &self.route.app.shared.haldir.caller_of(&self.route.credential)?.tenant),
             );
             forwarding.open = begun?;
-            forwarding.open.begun_by(self.client.clone());
+            *forwarding.open.client.lock() = self.client.clone().unwrap_or_default();
         }
         let headers_of_answer = answer::headers(response.headers());
         let mut passed = self.passed_on(headers, response, forwarding, modern).await?;

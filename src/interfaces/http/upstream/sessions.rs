@@ -38,7 +38,7 @@ struct Session {
     owner: Owner,
     tenant: TenantId,
     used: Instant,
-    open: SessionState,
+    open: Arc<SessionState>,
     /// The child that serves it, where the upstream is one.
     child: Option<Arc<Child>>,
 }
@@ -68,15 +68,15 @@ pub struct UpstreamSessions(Mutex<HashMap<Name, Session>>);
 impl UpstreamSessions {
     /// What the session that these headers name has open; `None` if it is not this caller's. A request without one
     /// stands for itself.
-    pub fn admit(&self, upstream: &str, headers: &HeaderMap, credential: &Credential) -> Option<SessionState> {
-        let Some(id) = headers.get(SESSION_ID) else { return Some(SessionState::default()) };
+    pub fn admit(&self, upstream: &str, headers: &HeaderMap, credential: &Credential) -> Option<Arc<SessionState>> {
+        let Some(id) = headers.get(SESSION_ID) else { return Some(Arc::default()) };
         let mut sessions = self.0.lock();
         let session = sessions.get_mut(&(upstream.to_owned(), id.clone()))?;
         if session.owner != owner(credential) {
             return None;
         }
         session.used = Instant::now();
-        Some(session.open.clone())
+        Some(Arc::clone(&session.open))
     }
 
     /// A session that the upstream began for this caller.
@@ -85,7 +85,7 @@ impl UpstreamSessions {
         upstream: &str,
         id: &HeaderValue,
         (credential, tenant): (&Credential, &TenantId),
-    ) -> Result<SessionState> {
+    ) -> Result<Arc<SessionState>> {
         let (owner, now) = (owner(credential), Instant::now());
         let mut sessions = self.0.lock();
         Self::make_room(&mut sessions, &owner, tenant, now)?;
@@ -95,8 +95,9 @@ impl UpstreamSessions {
             return Err(Error::new(Code::Unavailable, "the upstream gave a session that is somebody else's"));
         }
         // An upstream that gives one a second time still has the secrets that it was sent there.
-        let open = known.map_or_else(SessionState::default, |session| session.open.clone());
-        sessions.insert(name, Session { owner, tenant: tenant.clone(), used: now, open: open.clone(), child: None });
+        let open = known.map_or_else(Arc::default, |session| Arc::clone(&session.open));
+        sessions
+            .insert(name, Session { owner, tenant: tenant.clone(), used: now, open: Arc::clone(&open), child: None });
         Ok(open)
     }
 
@@ -152,8 +153,7 @@ impl UpstreamSessions {
         let child = Child { target: target.clone(), multiplexer: OnceLock::new(), starting: Mutex::default() };
         let child = Arc::new(child);
         let tenant = target.tenant.clone();
-        let session =
-            Session { owner, tenant, used: now, open: SessionState::default(), child: Some(Arc::clone(&child)) };
+        let session = Session { owner, tenant, used: now, open: Arc::default(), child: Some(Arc::clone(&child)) };
         sessions.insert(name.clone(), session);
         Ok(child)
     }
