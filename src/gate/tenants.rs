@@ -67,7 +67,7 @@ pub(super) fn name(cx: &mut WriteContext<'_>, tenant: &TenantId, name: &str, fie
         return Err(Error::not_found("the tenant").field("tenant_id"));
     }
     let caller = Caller { tenant: tenant.clone(), ..cx.caller.clone() };
-    cx.tx.lock_tenant(tenant);
+    cx.tx.lock_tenant(tenant)?;
     let mut cx = WriteContext { tx: &mut *cx.tx, caller: &caller, now: cx.now, services: cx.services };
     watch::append(&mut cx, Draft::governance("tenant.name", None, &json!({"name": name}))?)?;
     Ok(())

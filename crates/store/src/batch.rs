@@ -10,7 +10,7 @@ use std::{
 
 use crate::{
     Tx,
-    database::Connection,
+    database::{Connection, Retry},
     error::{Code, CoreError, CoreResult, Error, Result},
     metrics::METRICS,
     model::TenantId,
@@ -35,12 +35,12 @@ impl Batch {
         self.tx.connection()
     }
 
-    /// Begins a transaction, once other processes let it.
-    pub(crate) fn begin(&mut self) -> Result<()> {
+    /// Begins a transaction for writes of these tenants, once other processes let it.
+    pub(crate) fn begin(&mut self, tenants: &[TenantId]) -> Result<()> {
         if self.broken && self.tx.control("ROLLBACK").is_ok() {
             self.broken = false;
         }
-        self.tx.begin_batch()
+        self.tx.begin_batch(tenants)
     }
 
     /// Commits what jobs have done. If this fails, nothing of it stands.
@@ -53,7 +53,7 @@ impl Batch {
         let written = catch_unwind(AssertUnwindSafe(|| buffer.write(self.connection()?)))
             .unwrap_or_else(|_| Err(Error::internal("writing a batch panicked")));
         let begun = Instant::now();
-        let committed = written.and_then(|()| self.tx.control("COMMIT"));
+        let committed = written.and_then(|()| self.connection()?.commit());
         METRICS.sync_time.observe_time(begun.elapsed());
         if committed.is_ok() {
             self.cache();
@@ -62,6 +62,16 @@ impl Batch {
             self.roll_back();
         }
         committed
+    }
+
+    /// What may be done about a batch that was not committed.
+    pub(crate) fn retry(&self) -> Retry {
+        self.connection().map_or(Retry::Never, Connection::retry)
+    }
+
+    /// Whether a batch writes for those tenants only for which it began.
+    pub(crate) fn locks_tenants(&self) -> bool {
+        self.connection().is_ok_and(Connection::locks_tenants)
     }
 
     /// Forgets what jobs have put, after the batch.
@@ -82,7 +92,7 @@ impl Batch {
 
     /// A database ends a transaction by itself when its disk is full or fails: then nothing of the batch stands.
     pub(crate) fn is_open(&self) -> bool {
-        !self.broken && self.connection().is_ok_and(Connection::in_transaction)
+        !self.broken && self.connection().is_ok_and(|connection| connection.in_transaction() && !connection.has_failed())
     }
 
     /// Runs one job so that neither its error nor its panic touches the rest of the batch.
@@ -109,9 +119,9 @@ impl Batch {
         } else {
             self.tx.buffer().take_back_job();
         }
-        if self.tx.take_savepoint() && self.is_open() {
+        if self.tx.take_savepoint() && !self.broken && self.connection().is_ok_and(Connection::in_transaction) {
             let undone = if outcome.is_err() { self.tx.control("ROLLBACK TO job") } else { Ok(()) };
-            if let Err(error) = undone.and_then(|()| self.tx.control("RELEASE job")) {
+            if let Err(error) = undone.and_then(|()| self.connection()?.send("RELEASE job", &[])) {
                 // What of this job stands is unknown: nothing of the whole batch may.
                 tracing::error!(%error, "a savepoint failed; nothing of its batch is written");
                 // A transaction that is still open cannot be committed: see `is_open`.
@@ -160,7 +170,7 @@ mod tests {
         );
         batch.tx.control("CREATE TABLE t (n INTEGER)").unwrap();
         let insert = |tx: &Tx, n: i64| tx.change("INSERT INTO t VALUES (?1)", params![n]).map(drop);
-        batch.begin().unwrap();
+        batch.begin(&[]).unwrap();
         batch.run_job(None, |tx| Ok(insert(tx, 1)?)).unwrap();
         // It fails, and its savepoint is not there any more.
         let lost = batch.run_job(None, |tx| {
@@ -173,7 +183,7 @@ mod tests {
         assert!(!batch.is_open() && rows == 0, "what was half done stands");
         assert_eq!(batch.run_job(None, |_| Ok(())).unwrap_err().code, Code::Unavailable, "the batch goes on");
         // One that even cannot be rolled back is never committed.
-        batch.begin().unwrap();
+        batch.begin(&[]).unwrap();
         batch.broken = true;
         assert!(!batch.is_open());
     }

@@ -1,39 +1,82 @@
 //! The seam to a database: what a backend implements. Everything above it, from the tables to the write buffer, is the same for
 //! every backend.
 
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    model::TenantId,
+};
 
 mod values;
 
-pub(crate) use values::{FromValue, ToValue, Value};
+pub(crate) use values::{ColumnType, FromValue, Param, Value};
 
 /// Values for the parameters of a statement, in the order of their numbers.
-pub(crate) type Params<'p> = &'p [&'p dyn ToValue];
+pub(crate) type Params<'p> = &'p [&'p dyn Param];
 
 /// `params![tenant, id]`: values for the parameters of a statement.
 macro_rules! params {
-    ($($value:expr),* $(,)?) => { &[$(&$value as &dyn $crate::database::ToValue),*] };
+    ($($value:expr),* $(,)?) => { &[$(&$value as &dyn $crate::database::Param),*] };
 }
 
 pub(crate) use params;
 
 /// A connection to a database.
 ///
-/// Statements are SQL with numbered parameters (`?1`). Between [`Connection::begin`] and the `COMMIT` or `ROLLBACK` after it, all of
-/// them see one state of the database.
+/// Statements are SQL with numbered parameters (`?1`). Between [`Connection::begin_read`] and [`Connection::end_read`], all of them
+/// see one state of the database. Between [`Connection::begin_write`] and [`Connection::commit`], no other process changes what
+/// belongs to the tenants that are locked.
 pub(crate) trait Connection: Send {
     /// Runs a statement; returns how many rows it changed.
     fn execute(&self, sql: &str, params: Params<'_>) -> Result<usize>;
+
+    /// Runs a statement without waiting for it: if it fails, so does the commit.
+    fn send(&self, sql: &str, params: Params<'_>) -> Result<()> {
+        self.execute(sql, params).map(drop)
+    }
 
     /// Passes the rows of a query to `each`, one after the other, until it returns `false` or fails. `each` may run other
     /// statements.
     fn query(&self, sql: &str, params: Params<'_>, each: &mut dyn FnMut(&dyn Row) -> Result<bool>) -> Result<()>;
 
-    /// Begins a transaction. One for writing waits until no other transaction writes to what it reads.
-    fn begin(&self, for_writing: bool) -> Result<()>;
+    /// The same, for a result too large to be held in memory.
+    fn scan(&self, sql: &str, params: Params<'_>, each: &mut dyn FnMut(&dyn Row) -> Result<bool>) -> Result<()> {
+        self.query(sql, params, each)
+    }
+
+    /// Begins a transaction that reads.
+    fn begin_read(&self) -> Result<()>;
+
+    /// Ends a transaction that reads.
+    fn end_read(&self) -> Result<()>;
+
+    /// Begins a transaction that writes, once no other process writes for any of these tenants.
+    fn begin_write(&self, tenants: &[TenantId]) -> Result<()>;
+
+    /// Whether [`Self::begin_write`] locks the tenants that it is told, and not the whole database.
+    fn locks_tenants(&self) -> bool {
+        false
+    }
+
+    /// Waits, in a transaction that writes, until no other process writes for this tenant.
+    fn lock(&self, _tenant: &TenantId) -> Result<()> {
+        Ok(())
+    }
+
+    /// Commits; what was written is durable once this returns.
+    fn commit(&self) -> Result<()>;
 
     /// Whether a transaction is open. A database may end one by itself, for instance when its disk is full.
     fn in_transaction(&self) -> bool;
+
+    /// Whether the open transaction takes no more statements, because one has failed and was not rolled back.
+    fn has_failed(&self) -> bool {
+        false
+    }
+
+    /// Whether a batch of writes that was not committed may be run again, and how.
+    fn retry(&self) -> Retry {
+        Retry::Never
+    }
 
     /// Whether space that becomes free is overwritten, so that no old copy of erased text is left in it.
     fn overwrite_freed(&self, on: bool) -> Result<()>;
@@ -43,6 +86,17 @@ pub(crate) trait Connection: Send {
 
     /// Does what is due before the connection is closed.
     fn before_close(&self) {}
+}
+
+/// What may be done about a batch of writes that was not committed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Retry {
+    /// Nothing: its callers get the error.
+    Never,
+    /// One of its jobs has failed in a way that undid the others: each is to run in a transaction of its own.
+    OneByOne,
+    /// Another process stood in the way, or the connection was lost: the same again, after a pause.
+    Again,
 }
 
 impl dyn Connection + '_ {
@@ -156,7 +210,7 @@ pub(crate) trait Record: FromRow {
     const PUT: &'static str;
 
     /// Values for [`Record::INSERT`] and [`Record::PUT`]: the tenant, and the columns in their order.
-    fn params<'p>(&'p self, tenant: &'p dyn ToValue) -> Vec<&'p dyn ToValue>;
+    fn params<'p>(&'p self, tenant: &'p dyn Param) -> Vec<&'p dyn Param>;
 }
 
 /// Reads a type from columns in this order: `from_row! { Usage { calls, secret_reads } }`.
@@ -190,7 +244,7 @@ macro_rules! record {
             const PUT: &'static str = concat!("INSERT OR REPLACE INTO ",
                 $crate::database::record!(@values $table $($field $(= $column)?),+));
 
-            fn params<'p>(&'p self, tenant: &'p dyn $crate::database::ToValue) -> Vec<&'p dyn $crate::database::ToValue> {
+            fn params<'p>(&'p self, tenant: &'p dyn $crate::database::Param) -> Vec<&'p dyn $crate::database::Param> {
                 vec![tenant, $(&self.$field),+]
             }
         }

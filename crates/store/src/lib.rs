@@ -8,6 +8,8 @@ mod batch;
 mod database;
 mod error;
 mod policy_cache;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 mod readers;
 mod row_cache;
 pub mod sqlite;
@@ -20,10 +22,14 @@ mod writer;
 
 use std::{path::Path, sync::Arc};
 
+use database::Connection;
 use haldir_core::{crypto, metrics, model, model::TenantId};
 use readers::Readers;
 use row_cache::RowCache;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::{
+    runtime::{Handle, RuntimeFlavor},
+    sync::{Semaphore, oneshot},
+};
 use writer::Writer;
 
 use error::{CoreError, CoreResult};
@@ -61,16 +67,38 @@ struct Inner {
     writer: Writer,
     row_cache: Arc<RowCache>,
     scans: Arc<Semaphore>,
+    /// Whether a read may have to wait for another machine.
+    reads_wait: bool,
 }
 
 impl Store {
     /// Opens or creates the database at `path` and brings its schema up to date.
     pub fn open(path: &Path) -> CoreResult<Self> {
         let connection = sqlite::open(path)?;
-        let row_cache = Arc::new(RowCache::new(sqlite::version_of(path)));
+        let row_cache = RowCache::new(sqlite::version_of(path));
+        Self::start(connection, row_cache, Readers::new(sqlite::readers(path), None), false)
+    }
+
+    /// Opens a database on Postgres and brings its schema up to date.
+    #[cfg(feature = "postgres")]
+    pub fn open_postgres(settings: postgres::PostgresSettings) -> CoreResult<Self> {
+        let pool_max = settings.pool_max;
+        let (connection, readers) = postgres::open(settings)?;
+        // Other processes write at any time, and asking for a version takes as long as asking for the row.
+        let row_cache = RowCache::new(Box::new(|| None));
+        Self::start(connection, row_cache, Readers::new(readers, Some(pool_max)), true)
+    }
+
+    fn start(
+        connection: Box<dyn Connection>,
+        row_cache: RowCache,
+        readers: Readers,
+        reads_wait: bool,
+    ) -> CoreResult<Self> {
+        let (row_cache, readers) = (Arc::new(row_cache), Arc::new(readers));
         let writer = Writer::start(connection, Arc::clone(&row_cache))?;
-        let readers = Arc::new(Readers::new(sqlite::readers(path)));
-        Ok(Self { inner: Arc::new(Inner { readers, writer, row_cache, scans: Arc::new(Semaphore::new(MAX_SCANS)) }) })
+        let scans = Arc::new(Semaphore::new(MAX_SCANS));
+        Ok(Self { inner: Arc::new(Inner { readers, writer, row_cache, scans, reads_wait }) })
     }
 
     /// Runs `work` in a transaction of its own, which appends to no other tenant's log than this, or one that it makes or locks
@@ -117,9 +145,12 @@ impl Store {
         }
     }
 
-    /// Runs `work` on a snapshot, at once and on this thread: for look-ups by key, which take microseconds.
+    /// Runs `work` on a snapshot, at once and on this thread: for look-ups by key, which take microseconds. Where they have to wait
+    /// for another machine, a runtime with several threads moves its other tasks away from this one meanwhile.
     pub fn read<T>(&self, work: impl FnOnce(&ReadTx) -> CoreResult<T>) -> CoreResult<T> {
-        self.inner.readers.read(&self.inner.row_cache, work)
+        let read = || self.inner.readers.read(&self.inner.row_cache, work);
+        let in_runtime = Handle::try_current().is_ok_and(|runtime| runtime.runtime_flavor() == RuntimeFlavor::MultiThread);
+        if self.inner.reads_wait && in_runtime { tokio::task::block_in_place(read) } else { read() }
     }
 
     /// Runs `work` on a snapshot, on a thread where it may take its time: for lists and verification.

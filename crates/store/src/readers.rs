@@ -1,29 +1,53 @@
 //! Connections for reading, kept open between reads.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    sync::{Arc, Condvar, Mutex, PoisonError},
+    time::Duration,
+};
 
 use crate::{
     ReadTx,
     database::Connection,
-    error::{CoreResult, Result},
+    error::{Code, CoreResult, Error, Result},
     row_cache::RowCache,
 };
 
 /// Connections kept open between reads; a burst beyond it opens more and closes them again.
 const MAX_IDLE: usize = 32;
+/// How long a read waits for a connection where their number is limited.
+const CONNECTION_LIMIT: Duration = Duration::from_secs(10);
 
 /// Opens a connection that cannot write.
 pub(crate) type Open = Box<dyn Fn() -> Result<Box<dyn Connection>> + Send + Sync>;
 
 pub(crate) struct Readers {
     open: Open,
+    most: usize,
     // A std mutex: it is held for a push or a pop, never across a query.
-    idle: Mutex<Vec<Box<dyn Connection>>>,
+    pool: Mutex<Pool>,
+    returned: Condvar,
+}
+
+#[derive(Default)]
+struct Pool {
+    idle: Vec<Box<dyn Connection>>,
+    in_use: usize,
+}
+
+/// One of the connections that may be in use.
+pub(crate) struct Lease(Arc<Readers>);
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.0.pool.lock().unwrap_or_else(PoisonError::into_inner).in_use -= 1;
+        self.0.returned.notify_one();
+    }
 }
 
 impl Readers {
-    pub(crate) fn new(open: Open) -> Self {
-        Self { open, idle: Mutex::default() }
+    /// With at most `most` connections in use at a time; `None` is as many as there are reads.
+    pub(crate) fn new(open: Open, most: Option<usize>) -> Self {
+        Self { open, most: most.unwrap_or(usize::MAX).max(1), pool: Mutex::default(), returned: Condvar::new() }
     }
 
     pub(crate) fn read<T>(
@@ -33,22 +57,31 @@ impl Readers {
     ) -> CoreResult<T> {
         let tx = ReadTx::reader(Arc::clone(self), Arc::clone(row_cache));
         let outcome = work(&tx);
-        if let Some(connection) = tx.into_connection() {
+        if let Some((connection, _lease)) = tx.into_connection() {
             // A connection whose transaction does not end is dropped, not kept: its lock would hold back the log.
-            connection.execute("COMMIT", &[])?;
-            let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-            if idle.len() < MAX_IDLE {
-                idle.push(connection);
+            connection.end_read()?;
+            let mut pool = self.pool.lock().unwrap_or_else(PoisonError::into_inner);
+            if pool.idle.len() < MAX_IDLE {
+                pool.idle.push(connection);
             }
         }
         outcome
     }
 
     /// A connection in a transaction of its own.
-    pub(crate) fn begin(&self) -> Result<Box<dyn Connection>> {
-        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+    pub(crate) fn begin(self: &Arc<Self>) -> Result<(Box<dyn Connection>, Lease)> {
+        let pool = self.pool.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self.returned.wait_timeout_while(pool, CONNECTION_LIMIT, |pool| pool.in_use >= self.most);
+        let (mut pool, waited) = waited.unwrap_or_else(PoisonError::into_inner);
+        if waited.timed_out() {
+            return Err(Error::new(Code::Unavailable, "all connections to the database are in use; try again"));
+        }
+        pool.in_use += 1;
+        let lease = Lease(Arc::clone(self));
+        let idle = pool.idle.pop();
+        drop(pool);
         let connection = idle.map_or_else(&self.open, Ok)?;
-        connection.begin(false)?;
-        Ok(connection)
+        connection.begin_read()?;
+        Ok((connection, lease))
     }
 }

@@ -22,3 +22,30 @@ pub mod stats;
 pub mod tree;
 pub(crate) mod usage;
 pub(crate) mod webhooks;
+
+/// All statements, with their names.
+#[cfg(test)]
+pub(crate) const ALL: [&[(&str, &str)]; 22] = [
+    appending::ALL,
+    approvals::ALL,
+    audit::ALL,
+    compliance::ALL,
+    counters::ALL,
+    erasing::ALL,
+    erasing::RECORDS,
+    flagged::ALL,
+    fold::ALL,
+    keys::ALL,
+    in_flight_calls::ALL,
+    payments::ALL,
+    posting_lists::ALL,
+    proxy::ALL,
+    retention::ALL,
+    secrets::ALL,
+    sessions::ALL,
+    signing::ALL,
+    stats::ALL,
+    tree::ALL,
+    usage::ALL,
+    webhooks::ALL,
+];

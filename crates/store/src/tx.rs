@@ -12,7 +12,7 @@ use crate::{
     database::{Connection, FromRow, Params},
     error::{Error, Result},
     model::TenantId,
-    readers::Readers,
+    readers::{Lease, Readers},
     row_cache::{DatabaseVersion, RowCache},
     statements,
     write_buffer::WriteBuffer,
@@ -21,7 +21,7 @@ use crate::{
 /// A transaction that reads: it sees one state of the database from beginning to end.
 pub struct ReadTx {
     /// Opened when the first row is read that is not cached.
-    connection: OnceCell<Box<dyn Connection>>,
+    connection: OnceCell<(Box<dyn Connection>, Option<Lease>)>,
     /// Where the connection comes from.
     readers: Option<Arc<Readers>>,
     row_cache: Option<Arc<RowCache>>,
@@ -40,22 +40,23 @@ impl ReadTx {
 
     /// A read on a connection that is in a transaction already, without caches.
     pub(crate) fn on(connection: Box<dyn Connection>) -> Self {
-        Self { connection: connection.into(), readers: None, row_cache: None, version: Cell::new(None), buffer: None }
+        let connection = (connection, None).into();
+        Self { connection, readers: None, row_cache: None, version: Cell::new(None), buffer: None }
     }
 
     /// The connection, if the transaction needed one.
-    pub(crate) fn into_connection(self) -> Option<Box<dyn Connection>> {
+    pub(crate) fn into_connection(self) -> Option<(Box<dyn Connection>, Option<Lease>)> {
         self.connection.into_inner()
     }
 
     /// The connection, in its transaction.
     pub(crate) fn connection(&self) -> Result<&dyn Connection> {
-        if let Some(connection) = self.connection.get() {
+        if let Some((connection, _)) = self.connection.get() {
             return Ok(&**connection);
         }
         let readers = self.readers.as_ref().ok_or_else(|| Error::internal("a transaction without a connection"))?;
-        let connection = readers.begin()?;
-        Ok(&**self.connection.get_or_init(|| connection))
+        let (connection, lease) = readers.begin()?;
+        Ok(&*self.connection.get_or_init(|| (connection, Some(lease))).0)
     }
 
     /// The row cache, and the database version that this transaction may use it for.
@@ -119,7 +120,7 @@ impl Tx {
     pub(crate) fn new(connection: Box<dyn Connection>, row_cache: Arc<RowCache>) -> Self {
         let buffer = Rc::<WriteBuffer>::default();
         let read = ReadTx {
-            connection: connection.into(),
+            connection: (connection, None).into(),
             readers: None,
             row_cache: Some(row_cache),
             version: Cell::new(None),
@@ -139,8 +140,10 @@ impl Tx {
     }
 
     /// From now on this is a write of that tenant as well, until it ends.
-    pub fn lock_tenant(&mut self, tenant: &TenantId) {
+    pub fn lock_tenant(&mut self, tenant: &TenantId) -> Result<()> {
+        self.connection()?.lock(tenant)?;
         self.tenants.push(tenant.clone());
+        Ok(())
     }
 
     /// Fails unless this is a write of the tenant: two writes to one log would otherwise not exclude each other.
@@ -156,9 +159,9 @@ impl Tx {
         self.read.version.get()
     }
 
-    /// A batch begins at this version of the database.
-    pub(crate) fn begin_batch(&self) -> Result<()> {
-        self.connection()?.begin(true)?;
+    /// A batch of writes for these tenants begins at this version of the database.
+    pub(crate) fn begin_batch(&self, tenants: &[TenantId]) -> Result<()> {
+        self.connection()?.begin_write(tenants)?;
         let version = self.read.row_cache.as_ref().and_then(|cache| cache.version());
         self.read.version.set(version);
         self.buffer.begin(version);
@@ -215,7 +218,7 @@ impl Tx {
     /// buffer needs none, and is spared the copies that a database makes of every page behind a savepoint.
     pub(crate) fn with_savepoint(&self) -> Result<&dyn Connection> {
         if !self.savepoint.replace(true) {
-            self.control("SAVEPOINT job").inspect_err(|_| self.savepoint.set(false))?;
+            self.connection()?.send("SAVEPOINT job", &[]).inspect_err(|_| self.savepoint.set(false))?;
         }
         self.connection()
     }

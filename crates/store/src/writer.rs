@@ -20,7 +20,7 @@ use tokio::sync::oneshot;
 use crate::{
     Tx,
     batch::Batch,
-    database::Connection,
+    database::{Connection, Retry},
     error::{Code, CoreError, CoreResult, Error, Result},
     metrics::METRICS,
     model::TenantId,
@@ -34,16 +34,52 @@ const MAX_BATCH: usize = 512;
 /// How long a job that no caller waits for may wait to be committed together with others.
 const LINGER: Duration = Duration::from_millis(1);
 
+/// How long a batch is run again that other processes stood in the way of, or whose connection was lost.
+const RETRY_LIMIT: Duration = Duration::from_secs(5);
+/// The pause before a batch runs again grows from the first to the second.
+const RETRY_PAUSE_MIN: Duration = Duration::from_millis(1);
+const RETRY_PAUSE_MAX: Duration = Duration::from_millis(250);
+
 /// A change to make, in the queue.
 struct Job {
-    /// Makes the change in the batch's transaction.
-    run: Box<dyn FnOnce(&mut Batch) -> Reply + Send>,
+    /// Whose rows it changes; `None` is rows of no tenant, or of several.
+    tenant: Option<TenantId>,
+    work: Box<dyn Work>,
     /// Whether a caller waits for it.
     is_awaited: bool,
 }
 
-/// Answers a job's caller, given whether the batch was committed.
-type Reply = Box<dyn FnOnce(Result<()>) + Send>;
+/// What a job does.
+trait Work: Send {
+    /// Makes the change in the batch's transaction.
+    fn run(&mut self, batch: &mut Batch, tenant: Option<&TenantId>);
+
+    /// Answers the job's caller, given whether the batch was committed.
+    fn reply(self: Box<Self>, committed: Result<()>);
+}
+
+/// A change, what has come of it, and what is done with that.
+struct Change<W, T, R> {
+    work: W,
+    outcome: Option<CoreResult<T>>,
+    reply: R,
+}
+
+impl<W, T, R> Work for Change<W, T, R>
+where
+    W: FnMut(&mut Tx) -> CoreResult<T> + Send,
+    T: Send,
+    R: FnOnce(CoreResult<T>) + Send,
+{
+    fn run(&mut self, batch: &mut Batch, tenant: Option<&TenantId>) {
+        self.outcome = Some(batch.run_job(tenant.cloned(), &mut self.work));
+    }
+
+    fn reply(self: Box<Self>, committed: Result<()>) {
+        let outcome = self.outcome.unwrap_or_else(|| Err(CoreError::internal("a job did not run")));
+        (self.reply)(committed.map_err(CoreError::from).and(outcome));
+    }
+}
 
 /// A handle on the writer thread.
 pub(crate) struct Writer {
@@ -81,12 +117,9 @@ impl Writer {
         work: impl FnMut(&mut Tx) -> CoreResult<T> + Send + 'static,
     ) -> CoreResult<T> {
         let (sender, receiver) = oneshot::channel();
-        let run = Box::new(move |batch: &mut Batch| -> Reply {
-            let result = batch.run_job(tenant, work);
-            // The receiver is gone if the caller hung up; the change stands all the same.
-            Box::new(move |committed| drop(sender.send(committed.map_err(CoreError::from).and(result))))
-        });
-        self.push(Job { run, is_awaited: true })?;
+        // The receiver is gone if the caller hung up; the change stands all the same.
+        let reply = move |outcome| drop(sender.send(outcome));
+        self.push(Job { tenant, work: Box::new(Change { work, outcome: None, reply }), is_awaited: true })?;
         receiver.await.unwrap_or_else(|_| Err(closed().into()))
     }
 
@@ -99,13 +132,9 @@ impl Writer {
     ) {
         let failed = Arc::new(failed);
         let refused = Arc::clone(&failed);
-        let run = Box::new(move |batch: &mut Batch| -> Reply {
-            let result = batch.run_job(Some(tenant), work);
-            Box::new(move |committed| {
-                committed.map_err(CoreError::from).and(result).unwrap_or_else(|error| failed(error));
-            })
-        });
-        self.push(Job { run, is_awaited: false }).unwrap_or_else(|error| refused(error.into()));
+        let reply = move |outcome: CoreResult<()>| outcome.unwrap_or_else(|error| failed(error));
+        let work = Box::new(Change { work, outcome: None, reply });
+        self.push(Job { tenant: Some(tenant), work, is_awaited: false }).unwrap_or_else(|error| refused(error.into()));
     }
 
     fn push(&self, job: Job) -> Result<()> {
@@ -146,30 +175,21 @@ impl Drop for Writer {
 fn run(jobs: &Receiver<Job>, queued: &Queued, batch: &mut Batch) {
     let mut waiting = VecDeque::new();
     while wait(jobs, &mut waiting) {
-        // While another process had the lock, jobs have waited as well: if no transaction can begin, all are answered
-        // now, not after another such wait each.
-        let begun = batch.begin();
-        let most = if begun.is_ok() { MAX_BATCH } else { MAX_QUEUED };
-        let (mut replies, mut unawaited) = (Vec::new(), 0);
-        while replies.len() < most
-            && (begun.is_err() || batch.is_open())
-            && let Some(job) = waiting.pop_front().or_else(|| jobs.try_recv().ok())
-        {
-            unawaited += usize::from(!job.is_awaited);
-            replies.push((job.run)(batch));
-        }
-        let committed = begun.and_then(|()| batch.commit());
-        batch.clear();
-        if committed.is_err() {
-            // Until a check says otherwise: the next batch may be smaller, and find room.
-            METRICS.writes_fail.store(true, Ordering::Relaxed);
-        }
-        queued.all.fetch_sub(replies.len(), Ordering::Relaxed);
-        queued.unawaited.fetch_sub(unawaited, Ordering::Relaxed);
-        METRICS.queued_writes.add(-i64::try_from(replies.len()).unwrap_or(0));
-        METRICS.batch_size.observe(replies.len() as u64);
-        for reply in replies {
-            reply(committed.clone());
+        let mut taken = Vec::new();
+        let committed = run_batch(batch, &mut taken, || waiting.pop_front().or_else(|| jobs.try_recv().ok()));
+        match committed.as_ref().map_err(|_| batch.retry()) {
+            Ok(()) | Err(Retry::Never) => answer(queued, taken, &committed),
+            Err(Retry::Again) => {
+                let committed = run_again(batch, &mut taken);
+                answer(queued, taken, &committed);
+            }
+            Err(Retry::OneByOne) => {
+                for job in taken {
+                    let mut alone = vec![job];
+                    let committed = run_again(batch, &mut alone);
+                    answer(queued, alone, &committed);
+                }
+            }
         }
         if let Ok(connection) = batch.connection() {
             connection.after_commit();
@@ -177,6 +197,69 @@ fn run(jobs: &Receiver<Job>, queued: &Queued, batch: &mut Batch) {
     }
     if let Ok(connection) = batch.connection() {
         connection.before_close();
+    }
+}
+
+/// Runs the jobs of `taken`, and those that `next` has, in one transaction.
+fn run_batch(batch: &mut Batch, taken: &mut Vec<Job>, mut next: impl FnMut() -> Option<Job>) -> Result<()> {
+    if batch.locks_tenants() {
+        // Their locks are taken at once, so it must be known whose they are.
+        taken.extend(std::iter::from_fn(|| next()).take(MAX_BATCH));
+    }
+    let mut tenants: Vec<TenantId> = taken.iter().filter_map(|job| job.tenant.clone()).collect();
+    tenants.sort_unstable();
+    tenants.dedup();
+    // While another process had the lock, jobs have waited as well: if no transaction can begin, all are answered now, not after
+    // another such wait each.
+    let begun = batch.begin(&tenants);
+    let most = if begun.is_ok() { MAX_BATCH } else { MAX_QUEUED };
+    let run = |batch: &mut Batch, job: &mut Job| {
+        if begun.is_ok() {
+            job.work.run(batch, job.tenant.as_ref());
+        }
+    };
+    for job in taken.iter_mut() {
+        run(batch, job);
+    }
+    while taken.len() < most
+        && !(begun.is_ok() && batch.locks_tenants())
+        && (begun.is_err() || batch.is_open())
+        && let Some(mut job) = next()
+    {
+        run(batch, &mut job);
+        taken.push(job);
+    }
+    let committed = begun.and_then(|()| batch.commit());
+    batch.clear();
+    committed
+}
+
+/// Runs jobs again whose batch was not committed, until it is, or for too long.
+fn run_again(batch: &mut Batch, jobs: &mut Vec<Job>) -> Result<()> {
+    let until = Instant::now() + RETRY_LIMIT;
+    let mut pause = RETRY_PAUSE_MIN;
+    loop {
+        let committed = run_batch(batch, jobs, || None);
+        if committed.is_ok() || batch.retry() != Retry::Again || Instant::now() + pause > until {
+            return committed;
+        }
+        thread::sleep(pause);
+        pause = (pause * 2).min(RETRY_PAUSE_MAX);
+    }
+}
+
+fn answer(queued: &Queued, jobs: Vec<Job>, committed: &Result<()>) {
+    if committed.is_err() {
+        // Until a check says otherwise: the next batch may be smaller, and find room.
+        METRICS.writes_fail.store(true, Ordering::Relaxed);
+    }
+    let unawaited = jobs.iter().filter(|job| !job.is_awaited).count();
+    queued.all.fetch_sub(jobs.len(), Ordering::Relaxed);
+    queued.unawaited.fetch_sub(unawaited, Ordering::Relaxed);
+    METRICS.queued_writes.add(-i64::try_from(jobs.len()).unwrap_or(0));
+    METRICS.batch_size.observe(jobs.len() as u64);
+    for job in jobs {
+        job.work.reply(committed.clone());
     }
 }
 

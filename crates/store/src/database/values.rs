@@ -25,10 +25,37 @@ pub(crate) enum Value<'v> {
     Foreign,
 }
 
+/// The type of a column or a parameter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ColumnType {
+    Integer,
+    Text,
+    Blob,
+}
+
 /// A type that can be bound to a parameter.
 pub(crate) trait ToValue {
+    /// The parameter's type, also where its value is null.
+    const COLUMN_TYPE: ColumnType;
+
     /// Passes the value to `take`.
     fn to_value(&self, take: &mut dyn FnMut(Value<'_>) -> Result<()>) -> Result<()>;
+}
+
+/// Any [`ToValue`].
+pub(crate) trait Param {
+    fn to_value(&self, take: &mut dyn FnMut(Value<'_>) -> Result<()>) -> Result<()>;
+    fn column_type(&self) -> ColumnType;
+}
+
+impl<T: ToValue + ?Sized> Param for T {
+    fn to_value(&self, take: &mut dyn FnMut(Value<'_>) -> Result<()>) -> Result<()> {
+        ToValue::to_value(self, take)
+    }
+
+    fn column_type(&self) -> ColumnType {
+        T::COLUMN_TYPE
+    }
 }
 
 /// A type that is read from one column. The error says what was expected.
@@ -48,6 +75,8 @@ fn blob(value: Value<'_>) -> Result<&[u8], String> {
 macro_rules! integers {
     ($($type:ty => $to:expr, $from:expr;)*) => {
         $(impl ToValue for $type {
+            const COLUMN_TYPE: ColumnType = ColumnType::Integer;
+
             fn to_value(&self, take: &mut dyn FnMut(Value<'_>) -> Result<()>) -> Result<()> {
                 let to: fn(&Self) -> i64 = $to;
                 take(Value::Integer(to(self)))
@@ -75,6 +104,8 @@ integers! {
 }
 
 impl ToValue for String {
+    const COLUMN_TYPE: ColumnType = ColumnType::Text;
+
     fn to_value(&self, take: &mut dyn FnMut(Value<'_>) -> Result<()>) -> Result<()> {
         take(Value::Text(self))
     }
@@ -87,6 +118,8 @@ impl FromValue for String {
 }
 
 impl ToValue for Vec<u8> {
+    const COLUMN_TYPE: ColumnType = ColumnType::Blob;
+
     fn to_value(&self, take: &mut dyn FnMut(Value<'_>) -> Result<()>) -> Result<()> {
         take(Value::Blob(self))
     }
@@ -99,6 +132,8 @@ impl FromValue for Vec<u8> {
 }
 
 impl<const N: usize> ToValue for [u8; N] {
+    const COLUMN_TYPE: ColumnType = ColumnType::Blob;
+
     fn to_value(&self, take: &mut dyn FnMut(Value<'_>) -> Result<()>) -> Result<()> {
         take(Value::Blob(self))
     }
@@ -116,6 +151,8 @@ impl FromValue for [u8; 32] {
 macro_rules! ids {
     ($($type:ty),*) => {
         $(impl ToValue for $type {
+            const COLUMN_TYPE: ColumnType = ColumnType::Text;
+
             fn to_value(&self, take: &mut dyn FnMut(Value<'_>) -> Result<()>) -> Result<()> {
                 take(Value::Text(self.as_str()))
             }
@@ -135,6 +172,8 @@ ids!(AgentId, ApprovalId, AuthorizationId, EntryId, PolicyId, RuleId, SecretName
 macro_rules! words {
     ($($type:ty),*) => {
         $(impl ToValue for $type {
+            const COLUMN_TYPE: ColumnType = ColumnType::Text;
+
             fn to_value(&self, take: &mut dyn FnMut(Value<'_>) -> Result<()>) -> Result<()> {
                 match serde_json::to_value(self).map_err(Error::internal)? {
                     serde_json::Value::String(word) => take(Value::Text(&word)),
@@ -158,6 +197,8 @@ words!(ApprovalStatus, AuthorizationStatus, Cadence, Disclosure, Role, RuleType,
 macro_rules! jsons {
     ($($type:ty),*) => {
         $(impl ToValue for $type {
+            const COLUMN_TYPE: ColumnType = ColumnType::Text;
+
             fn to_value(&self, take: &mut dyn FnMut(Value<'_>) -> Result<()>) -> Result<()> {
                 take(Value::Text(&serde_json::to_string(self).map_err(Error::internal)?))
             }
@@ -190,18 +231,24 @@ impl FromValue for Scope {
 }
 
 impl ToValue for Scope {
+    const COLUMN_TYPE: ColumnType = ColumnType::Text;
+
     fn to_value(&self, take: &mut dyn FnMut(Value<'_>) -> Result<()>) -> Result<()> {
         take(Value::Text(self.as_str()))
     }
 }
 
 impl ToValue for str {
+    const COLUMN_TYPE: ColumnType = ColumnType::Text;
+
     fn to_value(&self, take: &mut dyn FnMut(Value<'_>) -> Result<()>) -> Result<()> {
         take(Value::Text(self))
     }
 }
 
 impl ToValue for [u8] {
+    const COLUMN_TYPE: ColumnType = ColumnType::Blob;
+
     fn to_value(&self, take: &mut dyn FnMut(Value<'_>) -> Result<()>) -> Result<()> {
         take(Value::Blob(self))
     }
@@ -209,18 +256,24 @@ impl ToValue for [u8] {
 
 /// A bound of a query: `LIMIT` takes a signed integer.
 impl ToValue for usize {
+    const COLUMN_TYPE: ColumnType = ColumnType::Integer;
+
     fn to_value(&self, take: &mut dyn FnMut(Value<'_>) -> Result<()>) -> Result<()> {
         take(Value::Integer(i64::try_from(*self).unwrap_or(i64::MAX)))
     }
 }
 
 impl<T: ToValue + ?Sized> ToValue for &T {
+    const COLUMN_TYPE: ColumnType = T::COLUMN_TYPE;
+
     fn to_value(&self, take: &mut dyn FnMut(Value<'_>) -> Result<()>) -> Result<()> {
         T::to_value(self, take)
     }
 }
 
 impl<T: ToValue> ToValue for Option<T> {
+    const COLUMN_TYPE: ColumnType = T::COLUMN_TYPE;
+
     fn to_value(&self, take: &mut dyn FnMut(Value<'_>) -> Result<()>) -> Result<()> {
         match self {
             Some(value) => value.to_value(take),

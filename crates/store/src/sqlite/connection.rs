@@ -16,6 +16,7 @@ use super::checkpoint::Checkpointer;
 use crate::{
     database::{self, Params, Row, Value},
     error::{Code, Error, Result},
+    model::TenantId,
 };
 
 /// Marks the file as ours (`PRAGMA application_id`): "hldr".
@@ -162,8 +163,21 @@ impl database::Connection for SqliteConnection {
         Ok(())
     }
 
-    fn begin(&self, for_writing: bool) -> Result<()> {
-        self.execute(if for_writing { "BEGIN IMMEDIATE" } else { "BEGIN" }, &[]).map(drop)
+    fn begin_read(&self) -> Result<()> {
+        self.execute("BEGIN", &[]).map(drop)
+    }
+
+    fn end_read(&self) -> Result<()> {
+        self.execute("COMMIT", &[]).map(drop)
+    }
+
+    /// One process writes at a time, for all tenants.
+    fn begin_write(&self, _tenants: &[TenantId]) -> Result<()> {
+        self.execute("BEGIN IMMEDIATE", &[]).map(drop)
+    }
+
+    fn commit(&self) -> Result<()> {
+        self.execute("COMMIT", &[]).map(drop)
     }
 
     fn in_transaction(&self) -> bool {

@@ -89,7 +89,7 @@ impl Inspection {
     /// Runs `work` on a snapshot. The schema must be up to date.
     pub fn read<T>(&self, work: impl FnOnce(&ReadTx) -> Result<T>) -> Result<T> {
         let connection = SqliteConnection::reader(open(&self.path)?);
-        connection.begin(false)?;
+        connection.begin_read()?;
         work(&ReadTx::on(Box::new(connection)))
     }
 }

@@ -5,36 +5,8 @@ use rusqlite::{Connection, StatementStatus};
 use super::{connection, migrations::Migrator};
 use crate::{
     statements::{CACHED_TABLES, changed_table},
-    tables::{
-        appending, approvals, audit, compliance, counters, erasing, flagged, fold, in_flight_calls, keys, payments,
-        posting_lists, proxy, retention, secrets, sessions, signing, stats, tree, usage, webhooks,
-    },
+    tables::ALL,
 };
-
-const ALL: [&[(&str, &str)]; 22] = [
-    appending::ALL,
-    approvals::ALL,
-    audit::ALL,
-    compliance::ALL,
-    counters::ALL,
-    erasing::ALL,
-    erasing::RECORDS,
-    flagged::ALL,
-    fold::ALL,
-    keys::ALL,
-    in_flight_calls::ALL,
-    payments::ALL,
-    posting_lists::ALL,
-    proxy::ALL,
-    retention::ALL,
-    secrets::ALL,
-    sessions::ALL,
-    signing::ALL,
-    stats::ALL,
-    tree::ALL,
-    usage::ALL,
-    webhooks::ALL,
-];
 
 #[test]
 fn every_statement_finds_its_rows_by_index_and_in_order() {

@@ -191,7 +191,7 @@ pub(crate) fn each(
     first: i64,
     each: &mut dyn FnMut(Result<EntryView<'_>, StoredEntryProblem>) -> bool,
 ) -> Result<()> {
-    db.query(ENTRIES_FROM, params![tenant, first], &mut |row| {
+    db.scan(ENTRIES_FROM, params![tenant, first], &mut |row| {
         Ok(each(stored(row).map_err(|problem| unreadable(row, problem))))
     })
 }

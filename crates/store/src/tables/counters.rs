@@ -40,7 +40,7 @@ statements! {
         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
     KEPT_ANSWERS = "SELECT answers, bytes FROM kept_answers WHERE tenant = ?1";
     ADD_KEPT_ANSWERS = "INSERT INTO kept_answers (tenant, answers, bytes) VALUES (?1, ?2, ?3)
-        ON CONFLICT DO UPDATE SET answers = max(0, answers + ?2), bytes = max(0, bytes + ?3)";
+        ON CONFLICT DO UPDATE SET answers = max(0, kept_answers.answers + ?2), bytes = max(0, kept_answers.bytes + ?3)";
     ANSWER_BYTES = "SELECT coalesce(length(CAST(body AS BLOB)), 0) FROM idempotency
         WHERE tenant = ?1 AND caller = ?2 AND key = ?3";
     OLD_ANSWERS = "SELECT tenant, caller, key FROM idempotency WHERE created_at < ?1 ORDER BY created_at LIMIT ?2";

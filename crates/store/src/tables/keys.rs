@@ -150,7 +150,7 @@ impl Tx {
     }
 
     pub fn insert_tenant(&mut self, tenant: &TenantId, wrapped_data_key: &[u8], now: UnixMicros) -> Result<()> {
-        self.lock_tenant(tenant);
+        self.lock_tenant(tenant)?;
         self.change(INSERT_TENANT, params![tenant, wrapped_data_key, now]).map(drop)
     }
 

@@ -50,12 +50,12 @@ statements! {
     POLICY_USES = "SELECT coalesce(sum(uses), 0) FROM policy_uses
         WHERE tenant = ?1 AND policy = ?2 AND subject = ?3 AND at > ?4";
     COUNT_POLICY_USE = "INSERT INTO policy_uses (tenant, policy, subject, at, uses) VALUES (?1, ?2, ?3, ?4, ?5)
-        ON CONFLICT DO UPDATE SET uses = max(0, uses + ?5)";
+        ON CONFLICT DO UPDATE SET uses = max(0, policy_uses.uses + ?5)";
     OLD_POLICY_USES = "SELECT tenant, policy, subject, at FROM policy_uses WHERE at < ?1 ORDER BY at LIMIT ?2";
     FORGET_POLICY_USE = "DELETE FROM policy_uses WHERE tenant = ?1 AND policy = ?2 AND subject = ?3 AND at = ?4";
     TAINT = "SELECT source, at FROM session_taints WHERE tenant = ?1 AND session_id = ?2";
     PUT_TAINT = "INSERT INTO session_taints (tenant, session_id, source, at) VALUES (?1, ?2, ?3, ?4)
-        ON CONFLICT DO UPDATE SET source = ?3, at = ?4 WHERE at < ?5";
+        ON CONFLICT DO UPDATE SET source = ?3, at = ?4 WHERE session_taints.at < ?5";
 }
 
 from_row! { Upstream {

@@ -18,11 +18,11 @@ statements! {
     USAGE = "SELECT calls, secret_reads FROM usage WHERE tenant = ?1 AND month = ?2";
     // Totals stop at the largest integer instead of becoming a float.
     ADD_USAGE = "INSERT INTO usage (tenant, month, calls, secret_reads) VALUES (?1, ?2, ?3, ?4)
-        ON CONFLICT DO UPDATE SET calls = min(calls, 9223372036854775807 - ?3) + ?3,
-        secret_reads = min(secret_reads, 9223372036854775807 - ?4) + ?4";
+        ON CONFLICT DO UPDATE SET calls = min(usage.calls, 9223372036854775807 - ?3) + ?3,
+        secret_reads = min(usage.secret_reads, 9223372036854775807 - ?4) + ?4";
     TOTALS = "SELECT keys, sessions, agents, secrets, payments, approvals FROM tenant_totals WHERE tenant = ?1";
     WAITING_APPROVALS = "SELECT count(*) FROM approvals INDEXED BY approvals_pending WHERE status = 'pending' AND expires_at > ?1";
-    WAITING_EVENTS = "SELECT coalesce(sum(waiting), 0), coalesce(sum(failures >= ?1 OR state = 'disabled'), 0) FROM webhooks";
+    WAITING_EVENTS = "SELECT coalesce(sum(waiting), 0), count(*) FILTER (WHERE failures >= ?1 OR state = 'disabled') FROM webhooks";
     DEAD_LETTERS = "SELECT count(*) FROM webhook_dead WHERE died_at > ?1";
     OPEN_SESSIONS = "SELECT count(*) FROM sessions INDEXED BY sessions_by_end
         WHERE tenant = ?1 AND ifnull(expires_at, 9223372036854775807) > ?2 AND revoked_at IS NULL";

@@ -51,11 +51,11 @@ statements! {
         ORDER BY seq DESC LIMIT ?3");
     INSERT_ATTEMPT = Attempt::INSERT;
     WEBHOOK_NUMBER = "INSERT INTO webhook_numbers (tenant, webhook, attempt) VALUES (?1, 1, 0)
-        ON CONFLICT DO UPDATE SET webhook = webhook + 1 RETURNING webhook";
+        ON CONFLICT DO UPDATE SET webhook = webhook_numbers.webhook + 1 RETURNING webhook";
     ATTEMPT_NUMBER = "INSERT INTO webhook_numbers (tenant, webhook, attempt) VALUES (?1, 0, 1)
-        ON CONFLICT DO UPDATE SET attempt = attempt + 1 RETURNING attempt";
+        ON CONFLICT DO UPDATE SET attempt = webhook_numbers.attempt + 1 RETURNING attempt";
     COUNT_ATTEMPT = "INSERT INTO webhook_hours (tenant, hour, attempts, delivered) VALUES (?1, ?2, 1, ?3)
-        ON CONFLICT DO UPDATE SET attempts = attempts + 1, delivered = delivered + ?3";
+        ON CONFLICT DO UPDATE SET attempts = webhook_hours.attempts + 1, delivered = webhook_hours.delivered + ?3";
     FORGET_HOURS = "DELETE FROM webhook_hours WHERE tenant = ?1 AND hour < ?2";
     ATTEMPT_COUNTS = "SELECT coalesce(sum(attempts), 0), coalesce(sum(delivered), 0) FROM webhook_hours
         WHERE tenant = ?1 AND hour >= ?2";

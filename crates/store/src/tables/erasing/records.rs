@@ -57,8 +57,9 @@ statements! {
     DELETE_DAY = "DELETE FROM audit_days WHERE tenant = ?1 AND day = ?2 AND of = ?3";
     POLICY_IDS = "SELECT id FROM policies WHERE tenant = ?1 AND id > '' ORDER BY id";
     DELETE_USES = "DELETE FROM policy_uses WHERE tenant = ?1 AND policy = ?2 AND subject = ?3";
-    RENAME_AGENT = "UPDATE OR IGNORE agents SET agent_id = ?3, burst_start = 0, burst_count = 0, refusal_start = 0,
-        refusal_count = 0, secret_start = 0, secret_count = 0 WHERE tenant = ?1 AND agent_id = ?2";
+    RENAME_AGENT = "UPDATE agents SET agent_id = ?3, burst_start = 0, burst_count = 0, refusal_start = 0,
+        refusal_count = 0, secret_start = 0, secret_count = 0 WHERE tenant = ?1 AND agent_id = ?2
+        AND NOT EXISTS (SELECT 1 FROM agents WHERE tenant = ?1 AND agent_id = ?3)";
     // Totals stop at the largest integer instead of becoming a float.
     JOIN_AGENTS = "UPDATE agents SET actions = agents.actions + other.actions,
         cost = min(agents.cost, 9223372036854775807 - other.cost) + other.cost,

@@ -1,0 +1,208 @@
+//! Postgres 14 or newer, for several processes on several machines.
+//!
+//! A batch of writes holds an advisory lock for each tenant that it writes for, so that what is read and then written stays exact;
+//! nothing is remembered from one batch to the next, because other processes write in between. `tokio-postgres` is the driver:
+//! it sends statements without waiting for the one before, which a batch of writes needs, and takes TLS from rustls.
+
+mod connection;
+mod dialect;
+mod escape;
+mod migrations;
+#[cfg(test)]
+mod tests;
+
+use std::{fmt, net::IpAddr, path::PathBuf, sync::Arc, time::Duration};
+
+use connection::{Failure, PostgresConnection, error_text};
+use futures::executor::block_on;
+use rustls::{ClientConfig, RootCertStore, pki_types::{CertificateDer, pem::PemObject}};
+use tokio::runtime::{Builder, Runtime};
+use tokio_postgres::{Client, Config, NoTls, config::{Host, SslMode}};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use crate::{
+    database::{Connection, Retry},
+    error::{Code, Error, Result},
+    readers::Open,
+};
+
+/// How long connecting may take, with TLS and authentication.
+const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+/// How long the other side may leave bytes unacknowledged before the connection counts as lost.
+const UNACKNOWLEDGED_LIMIT: Duration = Duration::from_secs(10);
+/// The same for the server, and how long it keeps the locks of a process that says no more.
+const SERVER_OPTIONS: &str =
+    "-c tcp_user_timeout=10000 -c idle_in_transaction_session_timeout=30000 -c lock_timeout=20000 -c default_transaction_isolation=read\\ committed";
+/// Threads that serve the sockets of all connections.
+const SOCKET_THREADS: usize = 2;
+/// Connections for reading, if the settings name no other number.
+pub const DEFAULT_POOL_MAX: usize = 16;
+
+/// How to reach a database.
+pub struct PostgresSettings {
+    config: Config,
+    root_certificates: Option<PathBuf>,
+    /// Connections for reading, at most; one more is for writing.
+    pub pool_max: usize,
+    /// Whether statements are prepared by name, which a pool in front of the database (PgBouncer before 1.21) does not allow.
+    pub named_statements: bool,
+}
+
+impl PostgresSettings {
+    /// Reads `postgres://user:password@host:port/database?…`, with the parameters that libpq knows
+    /// (<https://www.postgresql.org/docs/current/libpq-connect.html>), as far as `tokio-postgres` does, and `sslrootcert`.
+    ///
+    /// For another host than this one, TLS with a verified certificate is the default. Whenever TLS is used, the certificate is
+    /// verified, also for `sslmode=require`.
+    pub fn parse(url: &str) -> Result<Self> {
+        let refused = |why: String| {
+            Error::new(Code::InvalidArgument, format!("{why}; a database is postgres://USER:PASSWORD@HOST:PORT/NAME"))
+        };
+        if !is_url(url) {
+            return Err(refused("the address begins with neither postgres:// nor postgresql://".to_owned()));
+        }
+        let (address, query) = url.split_once('?').unwrap_or((url, ""));
+        let (mut ssl_mode, mut root_certificates, mut others) = (None, None, Vec::new());
+        for parameter in query.split('&').filter(|parameter| !parameter.is_empty()) {
+            match parameter.split_once('=') {
+                Some(("sslmode", mode)) => {
+                    ssl_mode = Some(match mode {
+                        "disable" => SslMode::Disable,
+                        "prefer" | "allow" => SslMode::Prefer,
+                        "require" | "verify-ca" | "verify-full" => SslMode::Require,
+                        _ => return Err(refused("sslmode is none of disable, prefer, require and verify-full".to_owned())),
+                    });
+                }
+                Some(("sslrootcert", path)) => root_certificates = Some(PathBuf::from(path)),
+                _ => others.push(parameter),
+            }
+        }
+        let rest = if others.is_empty() { String::new() } else { format!("?{}", others.join("&")) };
+        // The driver's message does not repeat the address, which has a password in it.
+        let mut config: Config = format!("{address}{rest}").parse().map_err(|error: tokio_postgres::Error| {
+            refused(format!("the address cannot be read: {}", error_text(&error)))
+        })?;
+        let is_here = config.get_hosts().iter().all(is_this_host);
+        config.ssl_mode(ssl_mode.unwrap_or(if is_here { SslMode::Disable } else { SslMode::Require }));
+        if config.get_application_name().is_none() {
+            config.application_name("haldir");
+        }
+        config.connect_timeout(CONNECT_LIMIT);
+        config.keepalives_idle(CONNECT_LIMIT);
+        config.tcp_user_timeout(UNACKNOWLEDGED_LIMIT);
+        Ok(Self { config, root_certificates, pool_max: DEFAULT_POOL_MAX, named_statements: true })
+    }
+}
+
+/// Shows no password.
+impl fmt::Debug for PostgresSettings {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("PostgresSettings").field("hosts", &self.config.get_hosts()).finish_non_exhaustive()
+    }
+}
+
+/// Whether this is the address of a database on Postgres, and not the path of an embedded one.
+pub fn is_url(address: &str) -> bool {
+    ["postgres://", "postgresql://"].iter().any(|scheme| address.starts_with(scheme))
+}
+
+fn is_this_host(host: &Host) -> bool {
+    match host {
+        Host::Tcp(name) => name == "localhost" || name.parse().is_ok_and(|ip: IpAddr| ip.is_loopback()),
+        #[cfg(unix)]
+        Host::Unix(_) => true,
+    }
+}
+
+/// A database, and the threads that serve its connections' sockets.
+struct Server {
+    settings: PostgresSettings,
+    tls: MakeRustlsConnect,
+    /// `None` while it is dropped.
+    runtime: Option<Runtime>,
+}
+
+impl Server {
+    fn start(mut settings: PostgresSettings) -> Result<Self> {
+        let tls = MakeRustlsConnect::new(client_config(&settings)?);
+        if settings.named_statements && settings.config.get_options().is_none() {
+            settings.config.options(SERVER_OPTIONS);
+        }
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(SOCKET_THREADS)
+            .thread_name("haldir-postgres")
+            .enable_all()
+            .build()
+            .map_err(Error::internal)?;
+        Ok(Self { settings, tls, runtime: Some(runtime) })
+    }
+
+    /// Opens a connection; its socket is served until the client is dropped.
+    fn connect(&self) -> std::result::Result<Client, Failure> {
+        let lost = |message: String| Failure {
+            error: Error::new(Code::Unavailable, message),
+            retry: Retry::Again,
+            is_lost: true,
+        };
+        let Some(runtime) = &self.runtime else { return Err(lost("the store is closed".to_owned())) };
+        let (config, tls) = (self.settings.config.clone(), self.tls.clone());
+        let connected = block_on(runtime.spawn(async move {
+            tokio::time::timeout(CONNECT_LIMIT, async {
+                // Without TLS the driver has another type of connection.
+                if config.get_ssl_mode() == SslMode::Disable {
+                    let (client, connection) = config.connect(NoTls).await?;
+                    tokio::spawn(connection);
+                    return Ok(client);
+                }
+                let (client, connection) = config.connect(tls).await?;
+                tokio::spawn(connection);
+                Ok::<_, tokio_postgres::Error>(client)
+            })
+            .await
+        }));
+        match connected {
+            Ok(Ok(Ok(client))) => Ok(client),
+            Ok(Ok(Err(error))) => {
+                Err(lost(format!("the database cannot be reached: {}", error_text(&error))))
+            }
+            Ok(Err(_)) => Err(lost(format!("the database did not answer within {} s", CONNECT_LIMIT.as_secs()))),
+            Err(_) => Err(lost("connecting to the database failed".to_owned())),
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            // Not waited for: this may be a thread that must not wait.
+            runtime.shutdown_background();
+        }
+    }
+}
+
+fn client_config(settings: &PostgresSettings) -> Result<ClientConfig> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().map_err(Error::internal)?;
+    let mut roots = RootCertStore::empty();
+    if let Some(path) = &settings.root_certificates {
+        let unreadable = |error: &dyn fmt::Display| {
+            Error::new(Code::InvalidArgument, format!("sslrootcert {} has no certificates in PEM form: {error}", path.display()))
+        };
+        for certificate in CertificateDer::pem_file_iter(path).map_err(|error| unreadable(&error))? {
+            roots.add(certificate.map_err(|error| unreadable(&error))?).map_err(|error| unreadable(&error))?;
+        }
+    } else if settings.config.get_ssl_mode() != SslMode::Disable {
+        let system = rustls_native_certs::load_native_certs();
+        let (added, _) = roots.add_parsable_certificates(system.certs);
+        tracing::debug!(added, "certificates of the system");
+    }
+    Ok(builder.with_root_certificates(roots).with_no_client_auth())
+}
+
+/// Brings the schema up to date; returns the connection that writes, and how to open others.
+pub(crate) fn open(settings: PostgresSettings) -> Result<(Box<dyn Connection>, Open)> {
+    let server = Arc::new(Server::start(settings)?);
+    migrations::up(&server)?;
+    let writer = Box::new(PostgresConnection::new(Arc::clone(&server))?);
+    Ok((writer, Box::new(move || Ok(Box::new(PostgresConnection::new(Arc::clone(&server))?)))))
+}

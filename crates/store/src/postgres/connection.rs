@@ -1,0 +1,549 @@
+//! A connection: how statements are sent, what is done when one fails, and how a commit is told from a lost connection.
+//!
+//! The calling thread waits; the socket is served by the tasks of [`super::runtime`].
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::{HashMap, VecDeque},
+    error::Error as StdError,
+    future::Future,
+    sync::Arc,
+    task::Poll,
+    thread,
+    time::{Duration, Instant},
+};
+
+use bytes::BytesMut;
+use futures::{
+    executor::block_on,
+    future::{BoxFuture, poll_fn},
+};
+use tokio_postgres::{
+    Client, Statement,
+    error::SqlState,
+    types::{FromSql, IsNull, ToSql, Type, to_sql_checked},
+};
+
+use super::{Server, dialect, escape};
+use crate::{
+    database::{self, ColumnType, Params, Retry, Row, Value, params},
+    error::{Code, Error, Result},
+    model::TenantId,
+};
+
+/// Rows of a large result that are fetched at once.
+const FETCHED_ROWS: usize = 1_000;
+/// Statements that may be on their way before the first of them is waited for.
+const MAX_SENT: usize = 4_096;
+
+/// How long it is tried to learn whether a commit was made whose answer was lost.
+const DOUBT_LIMIT: Duration = Duration::from_secs(30);
+const DOUBT_PAUSE: Duration = Duration::from_millis(100);
+
+const LOCK: &str = "SELECT pg_advisory_xact_lock(?1)";
+/// In one order everywhere, so that no two processes wait for each other.
+const LOCK_ALL: &str = "SELECT pg_advisory_xact_lock(key) FROM
+    (SELECT unnest(string_to_array(?1, ',')::bigint[]) AS key ORDER BY key) AS keys";
+const NOTE_BATCH: &str = "INSERT INTO batches (process, number) VALUES (?1, ?2)
+    ON CONFLICT (process) DO UPDATE SET number = ?2, at = now()";
+/// Waits for the end of a commit of that process that is still under way.
+const NOTED_BATCH: &str = "INSERT INTO batches (process, number) VALUES (?1, 0)
+    ON CONFLICT (process) DO UPDATE SET at = now() RETURNING number";
+const FORGET_BATCHES: &str = "DELETE FROM batches WHERE at < now() - interval '7 days'";
+
+/// A connection to which statements are sent; it connects anew once it was lost.
+pub(super) struct PostgresConnection {
+    server: Arc<Server>,
+    session: RefCell<Option<Session>>,
+    in_transaction: Cell<bool>,
+    has_failed: Cell<bool>,
+    retry: Cell<Retry>,
+    /// Of the connection that writes: what it is known by in `batches`, and the number of the batch that is open.
+    process: [u8; 16],
+    batch: Cell<i64>,
+}
+
+/// What belongs to one connection of the network.
+struct Session {
+    client: Arc<Client>,
+    statements: HashMap<String, Prepared>,
+    /// Statements that were sent and not waited for.
+    sent: VecDeque<Sent>,
+}
+
+type Sent = BoxFuture<'static, Result<u64, tokio_postgres::Error>>;
+
+#[derive(Clone)]
+enum Prepared {
+    Named(Statement),
+    /// Where a pool in front of the database would give the next transaction another connection.
+    Unnamed(Arc<str>, Arc<[Type]>),
+}
+
+impl PostgresConnection {
+    pub(super) fn new(server: Arc<Server>) -> Result<Self> {
+        let mut process = [0; 16];
+        haldir_core::crypto::fill(&mut process).map_err(Error::internal)?;
+        Ok(Self {
+            server,
+            session: RefCell::default(),
+            in_transaction: Cell::new(false),
+            has_failed: Cell::new(false),
+            retry: Cell::new(Retry::Never),
+            process,
+            batch: Cell::new(0),
+        })
+    }
+
+    /// Connects, if there is no connection.
+    fn connect(&self) -> Result<()> {
+        if self.session.borrow().as_ref().is_some_and(|session| !session.client.is_closed()) {
+            return Ok(());
+        }
+        let client = self.server.connect().map_err(|error| self.failed(error))?;
+        *self.session.borrow_mut() =
+            Some(Session { client: Arc::new(client), statements: HashMap::new(), sent: VecDeque::new() });
+        Ok(())
+    }
+
+    fn client(&self) -> Result<Arc<Client>> {
+        let session = self.session.borrow();
+        Ok(Arc::clone(&session.as_ref().ok_or_else(|| Error::internal("no connection to the database"))?.client))
+    }
+
+    /// Notes a failure; returns the error that the caller gets.
+    fn failed(&self, error: Failure) -> Error {
+        self.has_failed.set(true);
+        self.retry.set(error.retry);
+        if error.is_lost {
+            self.in_transaction.set(false);
+            *self.session.borrow_mut() = None;
+        }
+        error.error
+    }
+
+    fn wait<T>(&self, work: impl Future<Output = Result<T, tokio_postgres::Error>>) -> Result<T> {
+        block_on(work).map_err(|error| self.failed(Failure::of(&error)))
+    }
+
+    fn prepare(&self, sql: &str, params: Params<'_>) -> Result<Prepared> {
+        if let Some(known) = self.session.borrow().as_ref().and_then(|session| session.statements.get(sql)) {
+            return Ok(known.clone());
+        }
+        let text = dialect::translate(sql);
+        let types: Vec<Type> = params.iter().map(|param| type_of(param.column_type())).collect();
+        let prepared = if self.server.settings.named_statements {
+            let client = self.client()?;
+            Prepared::Named(self.wait(async { client.prepare_typed(&text, &types).await })?)
+        } else {
+            Prepared::Unnamed(text.into(), types.into())
+        };
+        if let Some(session) = &mut *self.session.borrow_mut() {
+            session.statements.insert(sql.to_owned(), prepared.clone());
+        }
+        Ok(prepared)
+    }
+
+    /// A statement on its way: it is sent when the future is polled first.
+    fn run(&self, sql: &str, params: Params<'_>) -> Result<Sent> {
+        let prepared = self.prepare(sql, params)?;
+        let params = owned(params)?;
+        let client = self.client()?;
+        Ok(Box::pin(async move {
+            match prepared {
+                Prepared::Named(statement) => client.execute_raw(&statement, &params).await,
+                Prepared::Unnamed(text, types) => {
+                    let typed: Vec<_> = params.iter().map(|param| param as &(dyn ToSql + Sync)).zip(types.iter().cloned()).collect();
+                    client.execute_typed(&text, &typed).await
+                }
+            }
+        }))
+    }
+
+    /// Sends a statement, and remembers that its outcome is not known yet.
+    fn push(&self, mut sent: Sent) -> Result<()> {
+        let outcome = block_on(poll_fn(|context| {
+            Poll::Ready(match sent.as_mut().poll(context) {
+                Poll::Ready(outcome) => Some(outcome),
+                Poll::Pending => None,
+            })
+        }));
+        match outcome {
+            Some(outcome) => outcome.map(drop).map_err(|error| self.failed(Failure::of(&error))),
+            None => {
+                let waiting = self.session.borrow_mut().as_mut().map_or(0, |session| {
+                    session.sent.push_back(sent);
+                    session.sent.len()
+                });
+                if waiting > MAX_SENT { self.settle() } else { Ok(()) }
+            }
+        }
+    }
+
+    /// Waits for what was sent; the first failure is returned.
+    fn settle(&self) -> Result<()> {
+        let sent = self.session.borrow_mut().as_mut().map(|session| std::mem::take(&mut session.sent));
+        let mut first = Ok(());
+        for sent in sent.into_iter().flatten() {
+            let outcome = block_on(sent);
+            if first.is_ok() {
+                first = outcome.map(drop);
+            }
+        }
+        first.map_err(|error| self.failed(Failure::of(&error)))
+    }
+
+    /// Sends a statement behind all that were sent before, and waits for all.
+    fn wait_for<T>(&self, work: impl Future<Output = Result<T, tokio_postgres::Error>>) -> Result<T> {
+        let mut work = std::pin::pin!(work);
+        // Polled once, it is sent; then the answers are read in their order.
+        let early = block_on(poll_fn(|context| {
+            Poll::Ready(match work.as_mut().poll(context) {
+                Poll::Ready(outcome) => Some(outcome),
+                Poll::Pending => None,
+            })
+        }));
+        self.settle()?;
+        self.wait(async move {
+            match early {
+                Some(outcome) => outcome,
+                None => work.await,
+            }
+        })
+    }
+
+    fn rows(&self, sql: &str, params: Params<'_>) -> Result<Vec<tokio_postgres::Row>> {
+        let prepared = self.prepare(sql, params)?;
+        let params = owned(params)?;
+        let client = self.client()?;
+        self.wait_for(async move {
+            let typed: Vec<_> = params.iter().map(|param| param as &(dyn ToSql + Sync)).collect();
+            match &prepared {
+                Prepared::Named(statement) => client.query(statement, &typed).await,
+                Prepared::Unnamed(text, types) => {
+                    let typed: Vec<_> = typed.into_iter().zip(types.iter().cloned()).collect();
+                    client.query_typed(text, &typed).await
+                }
+            }
+        })
+    }
+
+    /// Sends a statement without parameters that controls the transaction.
+    fn control(&self, sql: &'static str) -> Result<Sent> {
+        let client = self.client()?;
+        Ok(Box::pin(async move { client.batch_execute(sql).await.map(|()| 0) }))
+    }
+
+    /// Whether the batch whose commit was not answered is there all the same. Asks until the database answers, or too long.
+    fn was_committed(&self) -> Result<bool> {
+        let until = Instant::now() + DOUBT_LIMIT;
+        loop {
+            let noted = self.connect().and_then(|()| self.rows(NOTED_BATCH, params![&self.process[..]]));
+            match noted {
+                Ok(rows) => {
+                    let noted = rows.first().map(|row| row.try_get::<_, i64>(0)).transpose();
+                    return Ok(noted.map_err(Error::internal)? == Some(self.batch.get()));
+                }
+                Err(_) if Instant::now() < until => thread::sleep(DOUBT_PAUSE),
+                Err(error) => {
+                    tracing::error!(%error, "it is not known whether a batch of writes was committed");
+                    self.retry.set(Retry::Never);
+                    let message = "the connection to the database was lost in the middle of a commit: whether the change was made \
+                        is not known";
+                    return Err(Error::new(Code::Unavailable, message));
+                }
+            }
+        }
+    }
+}
+
+impl database::Connection for PostgresConnection {
+    fn execute(&self, sql: &str, params: Params<'_>) -> Result<usize> {
+        let sent = if params.is_empty() && is_control(sql) {
+            let (client, sql) = (self.client()?, sql.to_owned());
+            Box::pin(async move { client.batch_execute(&sql).await.map(|()| 0) })
+        } else {
+            self.run(sql, params)?
+        };
+        let changed = self.wait_for(sent)?;
+        if sql.starts_with("ROLLBACK") {
+            self.has_failed.set(false);
+            if sql == "ROLLBACK" {
+                self.in_transaction.set(false);
+            }
+        }
+        Ok(usize::try_from(changed).unwrap_or(usize::MAX))
+    }
+
+    fn send(&self, sql: &str, params: Params<'_>) -> Result<()> {
+        if params.is_empty() && is_control(sql) {
+            let (client, sql) = (self.client()?, sql.to_owned());
+            return self.push(Box::pin(async move { client.batch_execute(&sql).await.map(|()| 0) }));
+        }
+        self.push(self.run(sql, params)?)
+    }
+
+    fn query(&self, sql: &str, params: Params<'_>, each: &mut dyn FnMut(&dyn Row) -> Result<bool>) -> Result<()> {
+        for row in self.rows(sql, params)? {
+            if !each(&Columns::of(&row))? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn scan(&self, sql: &str, params: Params<'_>, each: &mut dyn FnMut(&dyn Row) -> Result<bool>) -> Result<()> {
+        const FETCH: &str = "FETCH 1000 FROM large";
+        self.execute(&format!("DECLARE large NO SCROLL CURSOR FOR {sql}"), params)?;
+        loop {
+            let rows = self.rows(FETCH, &[])?;
+            for row in &rows {
+                if !each(&Columns::of(row))? {
+                    return self.execute("CLOSE large", &[]).map(drop);
+                }
+            }
+            if rows.len() < FETCHED_ROWS {
+                return self.execute("CLOSE large", &[]).map(drop);
+            }
+        }
+    }
+
+    fn begin_read(&self) -> Result<()> {
+        self.connect()?;
+        self.has_failed.set(false);
+        self.wait_for(self.control("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")?)?;
+        self.in_transaction.set(true);
+        Ok(())
+    }
+
+    fn end_read(&self) -> Result<()> {
+        self.in_transaction.set(false);
+        self.push(self.control("COMMIT")?)
+    }
+
+    fn begin_write(&self, tenants: &[TenantId]) -> Result<()> {
+        self.has_failed.set(false);
+        self.retry.set(Retry::Never);
+        self.connect()?;
+        // Each statement sees what was committed before it: whatever belongs to a tenant is read behind its lock.
+        self.push(self.control("BEGIN ISOLATION LEVEL READ COMMITTED")?)?;
+        self.in_transaction.set(true);
+        let keys: Vec<String> = tenants.iter().map(|tenant| lock_key(tenant).to_string()).collect();
+        if !keys.is_empty() {
+            self.rows(LOCK_ALL, params![keys.join(",")])?;
+        }
+        self.batch.set(self.batch.get() + 1);
+        if self.batch.get() == 1 {
+            self.send(FORGET_BATCHES, &[])?;
+        }
+        Ok(())
+    }
+
+    fn locks_tenants(&self) -> bool {
+        true
+    }
+
+    fn lock(&self, tenant: &TenantId) -> Result<()> {
+        self.rows(LOCK, params![lock_key(tenant)]).map(drop)
+    }
+
+    fn commit(&self) -> Result<()> {
+        self.send(NOTE_BATCH, params![&self.process[..], self.batch.get()])?;
+        let commit = self.control("COMMIT")?;
+        let committed = self.wait_for(commit);
+        if committed.is_err() && self.session.borrow().is_none() {
+            // The connection was lost: the commit may have arrived.
+            if !self.was_committed()? {
+                self.retry.set(Retry::Again);
+                return committed.map(drop);
+            }
+        } else {
+            committed?;
+        }
+        self.in_transaction.set(false);
+        Ok(())
+    }
+
+    fn in_transaction(&self) -> bool {
+        self.in_transaction.get() && self.session.borrow().as_ref().is_some_and(|session| !session.client.is_closed())
+    }
+
+    fn has_failed(&self) -> bool {
+        self.has_failed.get()
+    }
+
+    fn retry(&self) -> Retry {
+        self.retry.get()
+    }
+
+    /// Where a row version lay is overwritten when the server vacuums and uses the page again; no client can ask for more.
+    fn overwrite_freed(&self, _on: bool) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// Statements that control a transaction. They have no parameters and are not prepared.
+fn is_control(sql: &str) -> bool {
+    ["SAVEPOINT", "RELEASE", "ROLLBACK"].iter().any(|verb| sql.starts_with(verb))
+}
+
+/// The number that a tenant is locked by.
+fn lock_key(tenant: &TenantId) -> i64 {
+    let digest = haldir_core::crypto::digest(&[b"haldir tenant", tenant.as_str().as_bytes()]);
+    i64::from_le_bytes(*digest.first_chunk().unwrap_or(&[0; 8]))
+}
+
+fn type_of(column: ColumnType) -> Type {
+    match column {
+        ColumnType::Integer => Type::INT8,
+        ColumnType::Text => Type::TEXT,
+        ColumnType::Blob => Type::BYTEA,
+    }
+}
+
+/// A value on its way to the server.
+#[derive(Debug)]
+enum OwnedValue {
+    Null,
+    Integer(i64),
+    Text(String),
+    Blob(Vec<u8>),
+}
+
+fn owned(params: Params<'_>) -> Result<Vec<OwnedValue>> {
+    let mut owned = Vec::with_capacity(params.len());
+    for param in params {
+        param.to_value(&mut |value| {
+            owned.push(match value {
+                Value::Null => OwnedValue::Null,
+                Value::Integer(integer) => OwnedValue::Integer(integer),
+                Value::Text(text) => OwnedValue::Text(escape::escaped(text).into_owned()),
+                Value::Blob(bytes) => OwnedValue::Blob(bytes.to_vec()),
+                Value::Foreign => return Err(Error::internal("a value that no column holds")),
+            });
+            Ok(())
+        })?;
+    }
+    Ok(owned)
+}
+
+impl ToSql for OwnedValue {
+    fn to_sql(&self, ty: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn StdError + Sync + Send>> {
+        match self {
+            Self::Null => Ok(IsNull::Yes),
+            Self::Integer(integer) => integer.to_sql(ty, out),
+            Self::Text(text) => text.to_sql(ty, out),
+            Self::Blob(bytes) => bytes.to_sql(ty, out),
+        }
+    }
+
+    fn accepts(ty: &Type) -> bool {
+        [Type::INT8, Type::TEXT, Type::BYTEA].contains(ty)
+    }
+
+    to_sql_checked!();
+}
+
+/// A row, with the texts that had to be unescaped.
+struct Columns<'r> {
+    row: &'r tokio_postgres::Row,
+    unescaped: Vec<Option<String>>,
+}
+
+impl<'r> Columns<'r> {
+    fn of(row: &'r tokio_postgres::Row) -> Self {
+        let unescape = |index| match row.try_get(index) {
+            Ok(Some(Borrowed(Value::Text(text)))) => escape::unescaped(text),
+            _ => None,
+        };
+        Self { row, unescaped: (0..row.len()).map(unescape).collect() }
+    }
+}
+
+impl Row for Columns<'_> {
+    fn value(&self, index: usize) -> Value<'_> {
+        if let Some(Some(text)) = self.unescaped.get(index) {
+            return Value::Text(text);
+        }
+        match self.row.try_get(index) {
+            Ok(Some(Borrowed(value))) => value,
+            Ok(None) => Value::Null,
+            Err(_) => Value::Foreign,
+        }
+    }
+
+    fn column(&self, index: usize) -> String {
+        self.row.columns().get(index).map_or("a column", |column| column.name()).to_owned()
+    }
+}
+
+/// A value that lies in a row.
+struct Borrowed<'v>(Value<'v>);
+
+impl<'v> FromSql<'v> for Borrowed<'v> {
+    fn from_sql(ty: &Type, raw: &'v [u8]) -> Result<Self, Box<dyn StdError + Sync + Send>> {
+        Ok(Self(match *ty {
+            Type::INT8 => Value::Integer(i64::from_sql(ty, raw)?),
+            Type::INT4 => Value::Integer(i32::from_sql(ty, raw)?.into()),
+            Type::BOOL => Value::Integer(bool::from_sql(ty, raw)?.into()),
+            Type::TEXT => Value::Text(<&str>::from_sql(ty, raw)?),
+            Type::BYTEA => Value::Blob(raw),
+            _ => Value::Foreign,
+        }))
+    }
+
+    fn accepts(_ty: &Type) -> bool {
+        true
+    }
+}
+
+/// What the driver says, with the cause: its own message is the kind of the error alone.
+pub(super) fn error_text(error: &tokio_postgres::Error) -> String {
+    StdError::source(error).map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"))
+}
+
+/// What has failed, and what may be done about it.
+pub(super) struct Failure {
+    pub(super) error: Error,
+    pub(super) retry: Retry,
+    /// Whether the connection cannot be used any more.
+    pub(super) is_lost: bool,
+}
+
+impl Failure {
+    /// Nothing of the open transaction stands, unless it was to be committed: then that is not known.
+    pub(super) fn of(error: &tokio_postgres::Error) -> Self {
+        let unavailable = |what: &str, retry, is_lost| {
+            tracing::warn!(error = %error_text(error), "the database refused");
+            Self { error: Error::new(Code::Unavailable, what), retry, is_lost }
+        };
+        let Some(state) = error.code() else {
+            if error.as_db_error().is_none() && !error.is_closed() && StdError::source(error).is_none() {
+                return Self { error: Error::internal(error_text(error)), retry: Retry::OneByOne, is_lost: false };
+            }
+            return unavailable("the connection to the database was lost; try again", Retry::Again, true);
+        };
+        match *state {
+            SqlState::T_R_SERIALIZATION_FAILURE | SqlState::T_R_DEADLOCK_DETECTED | SqlState::LOCK_NOT_AVAILABLE => {
+                unavailable("the database is busy with other processes; try again", Retry::Again, false)
+            }
+            SqlState::DISK_FULL => unavailable("the database's disk is full; nothing was changed", Retry::Never, false),
+            SqlState::ADMIN_SHUTDOWN
+            | SqlState::CRASH_SHUTDOWN
+            | SqlState::CANNOT_CONNECT_NOW
+            | SqlState::TOO_MANY_CONNECTIONS
+            | SqlState::READ_ONLY_SQL_TRANSACTION
+            | SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT => {
+                unavailable("the database is not available; try again", Retry::Again, true)
+            }
+            _ if state.code().starts_with("08") => {
+                unavailable("the connection to the database was lost; try again", Retry::Again, true)
+            }
+            // What follows an error in a transaction says nothing of its own.
+            SqlState::IN_FAILED_SQL_TRANSACTION => {
+                Self { error: Error::new(Code::Unavailable, "the database could not write; nothing was changed"), retry: Retry::OneByOne, is_lost: false }
+            }
+            _ => Self { error: Error::internal(error_text(error)), retry: Retry::OneByOne, is_lost: false },
+        }
+    }
+}

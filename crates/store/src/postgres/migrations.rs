@@ -1,0 +1,99 @@
+//! Schema migrations: numbered SQL files, applied once each, in order, in one transaction under a lock, and remembered with their
+//! digest.
+
+use futures::executor::block_on;
+use tokio_postgres::{Client, Error as PgError};
+
+use super::{Server, connection::Failure};
+use crate::{
+    crypto,
+    error::{Code, Error, Result},
+    model::{Clock, time::SystemClock},
+};
+
+/// A step of the schema.
+struct Migration {
+    version: i64,
+    name: &'static str,
+    sql: &'static str,
+}
+
+/// Every migration, oldest first. One that was released is never edited.
+const MIGRATIONS: &[Migration] =
+    &[Migration { version: 1, name: "schema", sql: include_str!("migrations/0001_schema.sql") }];
+
+/// What processes that migrate lock: "haldir" in ASCII.
+const LOCK: &str = "SELECT pg_advisory_xact_lock(114784820031858)";
+
+/// Applies what is pending. Several processes may do this at once: one does, and the others find it done.
+pub(super) fn up(server: &Server) -> Result<()> {
+    let client = server.connect().map_err(|failure| failure.error)?;
+    block_on(migrate(&client)).map_err(|error| Failure::of(&error).error)?
+}
+
+async fn migrate(client: &Client) -> Result<Result<()>, PgError> {
+    let latest = MIGRATIONS.last().map_or(0, |migration| migration.version);
+    // The common case, without a lock.
+    let is_begun = client.query_one("SELECT to_regclass('schema_migrations') IS NOT NULL", &[]).await?.try_get(0)?;
+    if is_begun {
+        let applied = applied(client).await?;
+        if applied.len() == MIGRATIONS.len() {
+            return Ok(check(&applied));
+        }
+    }
+    client.batch_execute("BEGIN").await?;
+    client.batch_execute(LOCK).await?;
+    client
+        .batch_execute(
+            "CREATE TABLE IF NOT EXISTS schema_migrations (
+                version BIGINT PRIMARY KEY, name TEXT NOT NULL, checksum BYTEA NOT NULL, applied_at BIGINT NOT NULL
+            )",
+        )
+        .await?;
+    let applied = applied(client).await?;
+    if let Err(error) = check(&applied) {
+        client.batch_execute("ROLLBACK").await?;
+        return Ok(Err(error));
+    }
+    let current = applied.last().map_or(0, |(version, _)| *version);
+    for migration in MIGRATIONS.iter().filter(|migration| migration.version > current) {
+        client.batch_execute(migration.sql).await?;
+        client
+            .execute(
+                "INSERT INTO schema_migrations (version, name, checksum, applied_at) VALUES ($1, $2, $3, $4)",
+                &[&migration.version, &migration.name, &migration.checksum(), &SystemClock.now().0],
+            )
+            .await?;
+    }
+    client.batch_execute("COMMIT").await?;
+    tracing::info!(from = current, to = latest, "the schema of the database was brought up to date");
+    Ok(Ok(()))
+}
+
+async fn applied(client: &Client) -> Result<Vec<(i64, Vec<u8>)>, PgError> {
+    let rows = client.query("SELECT version, checksum FROM schema_migrations ORDER BY version", &[]).await?;
+    rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
+}
+
+/// Refuses a schema that this build does not know, or that differs from what it would have made.
+fn check(applied: &[(i64, Vec<u8>)]) -> Result<()> {
+    for (version, checksum) in applied {
+        let Some(migration) = MIGRATIONS.iter().find(|migration| migration.version == *version) else {
+            let latest = MIGRATIONS.last().map_or(0, |migration| migration.version);
+            let message = format!("the database has schema version {version}, this haldir knows {latest}: use a newer haldir");
+            return Err(Error::new(Code::Unavailable, message));
+        };
+        if *checksum != migration.checksum() {
+            let message = format!("migration {version} of the database is another than this haldir has: it was changed by hand, or \
+                made by a build that was never released");
+            return Err(Error::new(Code::Unavailable, message));
+        }
+    }
+    Ok(())
+}
+
+impl Migration {
+    fn checksum(&self) -> Vec<u8> {
+        crypto::digest(&[self.sql.as_bytes()]).to_vec()
+    }
+}
