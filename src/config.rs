@@ -24,6 +24,8 @@ pub use master_key::{
 };
 use zeroize::Zeroizing;
 
+#[cfg(feature = "postgres")]
+use crate::store::postgres::PostgresSettings;
 use crate::{
     call::{RateLimits, Settings, ToolNames, WebhookPace},
     crypto::Key,
@@ -32,13 +34,15 @@ use crate::{
     model::{Ceilings, Clock, Money, Scopes, time::SystemClock},
     operations::Haldir,
     outbound::{Outbound, connect::OptionsByOrigin},
+    store::{Store, is_postgres_url},
     upstream::{UpstreamLimits, child::Children},
 };
 
 /// Where the store is, and how it is opened: the same for every program of ours.
 #[derive(Args, Clone, Debug, Default)]
 pub struct StoreOptions {
-    /// The database file. Default: haldir/haldir.db in the user's data directory.
+    /// The database file, or the address of a database on Postgres: postgres://USER:PASSWORD@HOST:PORT/NAME. Default:
+    /// haldir/haldir.db in the user's data directory.
     #[arg(long, env = "HALDIR_DB", value_name = "PATH", global = true)]
     pub db: Option<PathBuf>,
     /// A TOML file with upstreams that are started as children, how others are reached, and thresholds of the anomaly
@@ -52,6 +56,13 @@ pub struct StoreOptions {
     /// `upstream.tool`. Both are accepted in calls. Default: plain.
     #[arg(long, env = "HALDIR_TOOL_NAMES", value_name = "plain|dotted", global = true)]
     pub tool_names: Option<ToolNames>,
+    /// On Postgres: connections for reading, at most. Default: 16.
+    #[arg(long, env = "HALDIR_PG_POOL_MAX", value_name = "N", value_parser = clap::value_parser!(u16).range(1..), global = true)]
+    pub pg_pool_max: Option<u16>,
+    /// On Postgres: whether statements are prepared once for each connection. A pool between haldir and the database that
+    /// changes connections with each transaction, such as PgBouncer before 1.21, needs `off`. Default: on.
+    #[arg(long, env = "HALDIR_PG_PREPARE", value_name = "on|off", value_parser = parse_switch, global = true)]
+    pub pg_prepare: Option<bool>,
     /// For tests: what a second of retries takes, in microseconds, and how long an attempt may, in milliseconds.
     #[arg(long, env = "HALDIR_TEST_WEBHOOK_PACE", value_name = "MICROS,MILLIS", value_parser = parse_pace, hide = true,
         global = true)]
@@ -137,8 +148,31 @@ pub fn secret_variable(name: &str) -> Option<Zeroizing<String>> {
 }
 
 impl StoreOptions {
-    /// The database's path.
+    /// The address of the database, if it is on Postgres.
+    pub fn postgres_url(&self) -> Option<&str> {
+        self.db.as_deref().and_then(Path::to_str).filter(|address| is_postgres_url(address))
+    }
+
+    /// Uses the database that `DATABASE_URL` names, where no other one is named, and if it is on Postgres. For servers alone: a
+    /// client's project often has that variable for a database of its own.
+    pub fn or_database_url(mut self) -> Self {
+        if self.db.is_none() {
+            self.db = std::env::var("DATABASE_URL").ok().filter(|address| is_postgres_url(address)).map(PathBuf::from);
+        }
+        self
+    }
+
+    /// The path beside which this machine's own files are, such as logs of children.
+    pub fn local_files(&self) -> Result<PathBuf> {
+        if self.postgres_url().is_some() { Self::default().path() } else { self.path() }
+    }
+
+    /// The path of the embedded database.
     pub fn path(&self) -> Result<PathBuf> {
+        if self.postgres_url().is_some() {
+            let problem = "the store is a database on Postgres, and this is for a store in a file of its own";
+            return Err(bad_setting("HALDIR_DB", problem));
+        }
         if let Some(path) = &self.db {
             return Ok(path.clone());
         }
@@ -162,7 +196,7 @@ impl StoreOptions {
     /// The settings of a haldir on this store.
     pub fn settings(&self, ceilings: &CeilingOptions) -> Result<Settings> {
         let file = file::read(self.config.as_deref())?;
-        let children = Children::new(file.upstreams, self.path()?);
+        let children = Children::new(file.upstreams, self.local_files()?);
         let options = OptionsByOrigin::read(&file.connections);
         Ok(Settings {
             local_ceilings: ceilings.local()?,
@@ -183,12 +217,39 @@ impl StoreOptions {
 
     /// Opens the store.
     pub async fn open(&self, settings: Settings) -> Result<Haldir> {
+        if let Some(url) = self.postgres_url() {
+            let store = self.open_postgres(url)?;
+            let key = master_key::from_variable()?.ok_or_else(|| {
+                bad_setting("HALDIR_ENCRYPTION_KEY", "is required with a store on Postgres, the same on every machine")
+            })?;
+            return Haldir::open_store(store, None, &key, settings, Arc::new(SystemClock)).await;
+        }
         let path = self.path()?;
         require_database(&path)?;
         settle_key(&path)?;
         let key = master_key::load(&path)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         Haldir::open(&path, &key, settings, clock).await
+    }
+}
+
+#[cfg(feature = "postgres")]
+impl StoreOptions {
+    fn open_postgres(&self, url: &str) -> Result<Store> {
+        let mut settings = PostgresSettings::parse(url).map_err(|error| bad_setting("HALDIR_DB", &error.message))?;
+        settings.pool_max = self.pg_pool_max.map_or(settings.pool_max, usize::from);
+        settings.named_statements = self.pg_prepare.unwrap_or(settings.named_statements);
+        Store::open_postgres(settings)
+    }
+}
+
+#[cfg(not(feature = "postgres"))]
+impl StoreOptions {
+    #[allow(clippy::unused_self)]
+    fn open_postgres(&self, _url: &str) -> Result<Store> {
+        let problem =
+            "this build has no Postgres: published programs have, and so has one built with --features postgres";
+        Err(bad_setting("HALDIR_DB", problem))
     }
 }
 
@@ -211,6 +272,14 @@ fn settle_key(path: &Path) -> Result<()> {
     let Some(next) = master_key::find_next(path)? else { return Ok(()) };
     let is_own = path.exists() && store_copy::is_own_key(path, &next)?;
     master_key::settle_next(path, is_own)
+}
+
+fn parse_switch(text: &str) -> Result<bool, String> {
+    match text {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        _ => Err("expected on or off".to_owned()),
+    }
 }
 
 fn parse_pace(text: &str) -> Result<WebhookPace, String> {

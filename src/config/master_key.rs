@@ -43,10 +43,15 @@ pub fn file(database: &Path) -> PathBuf {
     beside(database, ".key")
 }
 
+/// The key in the environment.
+pub fn from_variable() -> Result<Option<Key>> {
+    let parse = |text: Zeroizing<String>| Key::parse(&text).map_err(|error| bad_setting(VARIABLE, &error.to_string()));
+    secret_variable(VARIABLE).map(parse).transpose()
+}
+
 /// The key of the store at `database`, if there is one; none is made.
 pub fn find(database: &Path) -> Result<Option<(KeySource, Key)>> {
-    if let Some(text) = secret_variable(VARIABLE) {
-        let key = Key::parse(&text).map_err(|error| bad_setting(VARIABLE, &error.to_string()))?;
+    if let Some(key) = from_variable()? {
         return Ok(Some((KeySource::Variable, key)));
     }
     let path = file(database);

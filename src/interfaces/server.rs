@@ -50,9 +50,9 @@ enum Command {
 
 impl Cli {
     /// The settings of a haldir on the store.
-    fn settings(&self) -> Result<Settings> {
-        let settings = self.store.settings(&self.ceilings)?;
-        Ok(Settings { upstreams: self.limits.upstreams(self.store.upstream_limits), ..settings })
+    fn settings(&self, store: &StoreOptions) -> Result<Settings> {
+        let settings = store.settings(&self.ceilings)?;
+        Ok(Settings { upstreams: self.limits.upstreams(store.upstream_limits), ..settings })
     }
 }
 

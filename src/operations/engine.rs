@@ -32,8 +32,8 @@ pub struct Haldir {
 }
 
 pub(crate) struct Inner {
-    /// The database file.
-    pub(crate) path: std::path::PathBuf,
+    /// The database file, if there is one.
+    pub(crate) path: Option<std::path::PathBuf>,
     pub(crate) store: Store,
     pub(crate) services: Arc<Services>,
     pub(super) limiter: RateLimiter,

@@ -1,7 +1,7 @@
 //! Opening a store: checks the master key, and creates the signing key and the local tenant.
 
 use std::{
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
 };
@@ -41,10 +41,20 @@ const CHECKED_BYTES: u32 = 256 * 1024;
 impl Haldir {
     /// Opens the store at `path`; creates it if it is missing.
     pub async fn open(path: &Path, master_key: &Key, settings: Settings, clock: Arc<dyn Clock>) -> Result<Self> {
-        let store = Store::open(path)?;
+        Self::open_store(Store::open(path)?, Some(path.to_owned()), master_key, settings, clock).await
+    }
+
+    /// The same, on a store that is open; `path` is that of its file.
+    pub async fn open_store(
+        store: Store,
+        path: Option<PathBuf>,
+        master_key: &Key,
+        settings: Settings,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self> {
         let services = Arc::new(Services::new(Keyring::new(master_key), clock, settings));
         let inner = Inner {
-            path: path.to_owned(),
+            path,
             store,
             services,
             limiter: RateLimiter::default(),
@@ -138,9 +148,10 @@ impl Haldir {
         self.inner.store.read(|tx| Ok(tx.backlog(now, DEAD_AFTER)?))
     }
 
-    /// The size of the store with its write-ahead log, and the free bytes of its disk; `None` where the system does not tell.
+    /// The size of the store with its write-ahead log, and the free bytes of its disk; `None` where the system does not tell, and on
+    /// Postgres.
     pub fn disk(&self) -> (Option<u64>, Option<u64>) {
-        let path = &self.inner.path;
+        let Some(path) = &self.inner.path else { return (None, None) };
         let size = |path: &Path| std::fs::metadata(path).ok().map(|file| file.len());
         let mut log = path.as_os_str().to_owned();
         log.push("-wal");

@@ -11,6 +11,7 @@ mod held_port;
 mod in_process;
 mod mcp_session;
 pub mod odd_upstream;
+pub mod on_postgres;
 pub mod program;
 #[cfg(unix)]
 pub mod pty;
@@ -77,7 +78,8 @@ impl House {
     /// The server's program on this store, with nothing inherited from the environment.
     pub fn program(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_haldir-mcp"));
-        command.env_clear().current_dir(self.folder()).arg("--db").arg(self.db());
+        let (address, key) = on_postgres::address(&self.db());
+        command.env_clear().current_dir(self.folder()).arg("--db").arg(address).envs(key);
         command.stdin(Pipe::null()).stdout(Pipe::piped()).stderr(Pipe::piped());
         if let Some(level) = std::env::var_os(LOG) {
             command.env("HALDIR_LOG", level);
@@ -88,7 +90,8 @@ impl House {
     /// The terminal client on this store: its exit code, standard output and standard error.
     pub fn terminal(&self, arguments: &[&str]) -> (i32, String, String) {
         let mut command = Command::new(env!("CARGO_BIN_EXE_haldir"));
-        command.args(arguments).env_clear().env("HALDIR_DB", self.db()).stdin(Pipe::null());
+        let (address, key) = on_postgres::address(&self.db());
+        command.args(arguments).env_clear().env("HALDIR_DB", address).envs(key).stdin(Pipe::null());
         let output = command.output().unwrap();
         let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
         (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))

@@ -92,7 +92,8 @@ impl Batch {
 
     /// A database ends a transaction by itself when its disk is full or fails: then nothing of the batch stands.
     pub(crate) fn is_open(&self) -> bool {
-        !self.broken && self.connection().is_ok_and(|connection| connection.in_transaction() && !connection.has_failed())
+        !self.broken
+            && self.connection().is_ok_and(|connection| connection.in_transaction() && !connection.has_failed())
     }
 
     /// Runs one job so that neither its error nor its panic touches the rest of the batch.

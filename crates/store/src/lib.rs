@@ -56,6 +56,11 @@ pub const PAGE_BYTES: usize = 4 * 1024 * 1024;
 /// Scans at a time; one more waits. Each holds a page or more.
 const MAX_SCANS: usize = 64;
 
+/// Whether this is the address of a database on Postgres, and not the path of an embedded one.
+pub fn is_postgres_url(address: &str) -> bool {
+    ["postgres://", "postgresql://"].iter().any(|scheme| address.starts_with(scheme))
+}
+
 /// A handle on the database. Cloning it is cheap.
 #[derive(Clone)]
 pub struct Store {
@@ -149,7 +154,8 @@ impl Store {
     /// for another machine, a runtime with several threads moves its other tasks away from this one meanwhile.
     pub fn read<T>(&self, work: impl FnOnce(&ReadTx) -> CoreResult<T>) -> CoreResult<T> {
         let read = || self.inner.readers.read(&self.inner.row_cache, work);
-        let in_runtime = Handle::try_current().is_ok_and(|runtime| runtime.runtime_flavor() == RuntimeFlavor::MultiThread);
+        let in_runtime =
+            Handle::try_current().is_ok_and(|runtime| runtime.runtime_flavor() == RuntimeFlavor::MultiThread);
         if self.inner.reads_wait && in_runtime { tokio::task::block_in_place(read) } else { read() }
     }
 

@@ -15,9 +15,15 @@ use std::{fmt, net::IpAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use connection::{Failure, PostgresConnection, error_text};
 use futures::executor::block_on;
-use rustls::{ClientConfig, RootCertStore, pki_types::{CertificateDer, pem::PemObject}};
+use rustls::{
+    ClientConfig, RootCertStore,
+    pki_types::{CertificateDer, pem::PemObject},
+};
 use tokio::runtime::{Builder, Runtime};
-use tokio_postgres::{Client, Config, NoTls, config::{Host, SslMode}};
+use tokio_postgres::{
+    Client, Config, NoTls,
+    config::{Host, SslMode},
+};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::{
@@ -30,9 +36,6 @@ use crate::{
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 /// How long the other side may leave bytes unacknowledged before the connection counts as lost.
 const UNACKNOWLEDGED_LIMIT: Duration = Duration::from_secs(10);
-/// The same for the server, and how long it keeps the locks of a process that says no more.
-const SERVER_OPTIONS: &str =
-    "-c tcp_user_timeout=10000 -c idle_in_transaction_session_timeout=30000 -c lock_timeout=20000 -c default_transaction_isolation=read\\ committed";
 /// Threads that serve the sockets of all connections.
 const SOCKET_THREADS: usize = 2;
 /// Connections for reading, if the settings name no other number.
@@ -58,7 +61,7 @@ impl PostgresSettings {
         let refused = |why: String| {
             Error::new(Code::InvalidArgument, format!("{why}; a database is postgres://USER:PASSWORD@HOST:PORT/NAME"))
         };
-        if !is_url(url) {
+        if !crate::is_postgres_url(url) {
             return Err(refused("the address begins with neither postgres:// nor postgresql://".to_owned()));
         }
         let (address, query) = url.split_once('?').unwrap_or((url, ""));
@@ -70,7 +73,11 @@ impl PostgresSettings {
                         "disable" => SslMode::Disable,
                         "prefer" | "allow" => SslMode::Prefer,
                         "require" | "verify-ca" | "verify-full" => SslMode::Require,
-                        _ => return Err(refused("sslmode is none of disable, prefer, require and verify-full".to_owned())),
+                        _ => {
+                            return Err(refused(
+                                "sslmode is none of disable, prefer, require and verify-full".to_owned(),
+                            ));
+                        }
                     });
                 }
                 Some(("sslrootcert", path)) => root_certificates = Some(PathBuf::from(path)),
@@ -101,11 +108,6 @@ impl fmt::Debug for PostgresSettings {
     }
 }
 
-/// Whether this is the address of a database on Postgres, and not the path of an embedded one.
-pub fn is_url(address: &str) -> bool {
-    ["postgres://", "postgresql://"].iter().any(|scheme| address.starts_with(scheme))
-}
-
 fn is_this_host(host: &Host) -> bool {
     match host {
         Host::Tcp(name) => name == "localhost" || name.parse().is_ok_and(|ip: IpAddr| ip.is_loopback()),
@@ -123,11 +125,8 @@ struct Server {
 }
 
 impl Server {
-    fn start(mut settings: PostgresSettings) -> Result<Self> {
+    fn start(settings: PostgresSettings) -> Result<Self> {
         let tls = MakeRustlsConnect::new(client_config(&settings)?);
-        if settings.named_statements && settings.config.get_options().is_none() {
-            settings.config.options(SERVER_OPTIONS);
-        }
         let runtime = Builder::new_multi_thread()
             .worker_threads(SOCKET_THREADS)
             .thread_name("haldir-postgres")
@@ -162,9 +161,7 @@ impl Server {
         }));
         match connected {
             Ok(Ok(Ok(client))) => Ok(client),
-            Ok(Ok(Err(error))) => {
-                Err(lost(format!("the database cannot be reached: {}", error_text(&error))))
-            }
+            Ok(Ok(Err(error))) => Err(lost(format!("the database cannot be reached: {}", error_text(&error)))),
             Ok(Err(_)) => Err(lost(format!("the database did not answer within {} s", CONNECT_LIMIT.as_secs()))),
             Err(_) => Err(lost("connecting to the database failed".to_owned())),
         }
@@ -182,11 +179,15 @@ impl Drop for Server {
 
 fn client_config(settings: &PostgresSettings) -> Result<ClientConfig> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().map_err(Error::internal)?;
+    let builder =
+        ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().map_err(Error::internal)?;
     let mut roots = RootCertStore::empty();
     if let Some(path) = &settings.root_certificates {
         let unreadable = |error: &dyn fmt::Display| {
-            Error::new(Code::InvalidArgument, format!("sslrootcert {} has no certificates in PEM form: {error}", path.display()))
+            Error::new(
+                Code::InvalidArgument,
+                format!("sslrootcert {} has no certificates in PEM form: {error}", path.display()),
+            )
         };
         for certificate in CertificateDer::pem_file_iter(path).map_err(|error| unreadable(&error))? {
             roots.add(certificate.map_err(|error| unreadable(&error))?).map_err(|error| unreadable(&error))?;

@@ -28,7 +28,9 @@ pub fn runtime() -> Result<Runtime> {
 impl Local {
     /// Opens the store as its operator; makes it if there is none.
     pub fn open(global: &GlobalOptions) -> Result<Self> {
-        announce_store(global, &global.store.path()?);
+        if global.store.postgres_url().is_none() {
+            announce_store(global, &global.store.path()?);
+        }
         let runtime = runtime()?;
         let settings = global.store.settings(&CeilingOptions::default())?;
         let haldir = runtime.block_on(global.store.open(settings))?;
@@ -42,7 +44,9 @@ impl Local {
 
     /// Opens the store as its operator; looking at one that does not exist makes none.
     pub fn open_existing(global: &GlobalOptions) -> Result<Self> {
-        require(&global.store.path()?)?;
+        if global.store.postgres_url().is_none() {
+            require(&global.store.path()?)?;
+        }
         Self::open(global)
     }
 

@@ -180,7 +180,7 @@ fn accept(options: &AcceptOptions, global: &GlobalOptions) -> Result<ExitCode, C
 fn logs(options: &LogsOptions, global: &GlobalOptions) -> Result<(), CommandError> {
     // Parsed, so that no name leads out of the folder.
     let name = UpstreamName::parse(options.name.clone()).map_err(|problem| Error::invalid("name", problem))?;
-    let path = stderr_log::path(&global.store.path()?, &name);
+    let path = stderr_log::path(&global.store.local_files()?, &name);
     let mut text = tail(&stderr_log::older(&path))?.unwrap_or_default();
     let Some(current) = tail(&path)? else {
         let message = format!("there is no log of {name}: no server of that name was started on this store");

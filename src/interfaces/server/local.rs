@@ -47,7 +47,7 @@ pub fn serve(cli: &Cli) -> Result<()> {
             let server = HaldirMcp::new(Backend::Remote(Remote::new(&base_url)?), Credential::ApiKey(key));
             return stdio::serve(server, cli.limits.message_bytes(), terminated()?).await;
         }
-        let haldir = cli.store.open(cli.settings()?).await?;
+        let haldir = cli.store.open(cli.settings(&cli.store)?).await?;
         let credential = match key {
             Some(key) => haldir.adopt_or_find_key(key).await?,
             None => Credential::LocalAgent,

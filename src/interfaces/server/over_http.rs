@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Cli, terminated};
 use crate::{
     config::{
-        self, HourlyLimits, address, bad_setting,
+        self, HourlyLimits, StoreOptions, address, bad_setting,
         duration::{shown, within},
         logging,
     },
@@ -78,18 +78,25 @@ pub fn serve(cli: &Cli, options: &ServeOptions) -> Result<()> {
     if workers == 0 {
         return Err(bad_setting("HALDIR_WORKERS", "must be at least 1"));
     }
+    let store = cli.store.clone().or_database_url();
+    if store.postgres_url().is_some() {
+        // Reads wait for another machine there: a thread that does hands the others' connections over meanwhile.
+        let runtime =
+            Builder::new_multi_thread().worker_threads(workers).enable_all().build().map_err(Error::internal)?;
+        return runtime.block_on(run(cli, &store, options, &Workers::default()));
+    }
     let workers = Workers::start(workers)?;
     let runtime = Builder::new_current_thread().enable_all().build().map_err(Error::internal)?;
-    runtime.block_on(run(cli, options, &workers))
+    runtime.block_on(run(cli, &store, options, &workers))
 }
 
-async fn run(cli: &Cli, options: &ServeOptions, workers: &Workers) -> Result<()> {
+async fn run(cli: &Cli, store: &StoreOptions, options: &ServeOptions, workers: &Workers) -> Result<()> {
     let listener = listener::bind(&listen_address(options)?).await?;
     let address = listener::local_address(&listener)?;
     if options.local_agent && !address.ip().is_loopback() {
         return Err(bad_setting("--local-agent", "needs a loopback address: others can reach this one"));
     }
-    let mut settings = cli.settings()?;
+    let mut settings = cli.settings(store)?;
     settings.rate_limits = options.rate_limits.unwrap_or(HourlyLimits(None)).0;
     // Over HTTP a key is what its operator made it; only what is set here bounds it further.
     settings.key_defaults = Ceilings::NONE;
@@ -97,7 +104,7 @@ async fn run(cli: &Cli, options: &ServeOptions, workers: &Workers) -> Result<()>
     settings.open_bootstrap = address.ip().is_loopback() && options.public_url.is_none();
     let is_open = settings.open_bootstrap;
     let has_token = settings.bootstrap_token.is_some();
-    let haldir = cli.store.open(settings).await?;
+    let haldir = store.open(settings).await?;
     haldir.declare_children().await?;
     if haldir.has_no_key()? {
         eprintln!("{}", how_to_begin(address, has_token, is_open));

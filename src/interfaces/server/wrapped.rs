@@ -37,7 +37,7 @@ pub fn serve(cli: &Cli, options: &WrapOptions) -> Result<()> {
     }
     let runtime = Builder::new_current_thread().enable_all().build().map_err(Error::internal)?;
     let outcome = runtime.block_on(async {
-        let haldir = cli.store.open(cli.settings()?).await?;
+        let haldir = cli.store.open(cli.settings(&cli.store)?).await?;
         let credential = match config::secret_variable("HALDIR_API_KEY") {
             Some(key) => haldir.adopt_or_find_key(key).await?,
             None => Credential::LocalAgent,
@@ -48,7 +48,7 @@ pub fn serve(cli: &Cli, options: &WrapOptions) -> Result<()> {
             policy_file::add(&haldir, &cx.caller.tenant, file).await?;
         }
         haldir.declare_upstream(&cx, &name).await?;
-        let mut command = options.command(&cli.store.path()?, &name)?;
+        let mut command = options.command(&cli.store.local_files()?, &name)?;
         // One that is no text names no secret.
         let variables = std::env::vars_os().filter_map(|(name, text)| Some((name, text.into_string().ok()?)));
         let (variables, texts): (Vec<_>, Vec<_>) = variables.filter(|(_, text)| has_secret(text)).unzip();

@@ -5,6 +5,12 @@ use std::path::{Path, PathBuf};
 /// A folder with a store, removed when dropped.
 pub struct Folder(tempfile::TempDir);
 
+impl Drop for Folder {
+    fn drop(&mut self) {
+        super::on_postgres::drop_database(&self.db());
+    }
+}
+
 impl Folder {
     pub fn new() -> Self {
         Self(tempfile::tempdir().unwrap())

@@ -23,6 +23,21 @@ pub fn start_of_time() -> UnixMicros {
 /// The bootstrap token.
 const TOKEN: &str = "the operator's word";
 
+#[cfg(feature = "postgres")]
+async fn open(path: &Path, key: &Key, settings: Settings, clock: Arc<ManualClock>) -> Result<Haldir, Error> {
+    use haldir::store::{Store, postgres::PostgresSettings};
+
+    let Some(url) = super::on_postgres::url(path) else { return Haldir::open(path, key, settings, clock).await };
+    let store = Store::open_postgres(PostgresSettings::parse(&url)?)?;
+    Haldir::open_store(store, None, key, settings, clock).await
+}
+
+#[cfg(not(feature = "postgres"))]
+async fn open(path: &Path, key: &Key, settings: Settings, clock: Arc<ManualClock>) -> Result<Haldir, Error> {
+    assert!(!super::on_postgres::is_used(), "tests on Postgres need --features postgres");
+    Haldir::open(path, key, settings, clock).await
+}
+
 pub struct InProcess {
     pub haldir: Haldir,
     pub clock: Arc<ManualClock>,
@@ -54,7 +69,7 @@ impl InProcess {
         };
         let clock = Arc::new(ManualClock::new(start_of_time()));
         let runtime = Runtime::new().unwrap();
-        let haldir = runtime.block_on(Haldir::open(path, key, settings, clock.clone())).unwrap();
+        let haldir = runtime.block_on(open(path, key, settings, clock.clone())).unwrap();
         Self { haldir, clock, runtime, operator: Credential::LocalOperator(TenantId::local()) }
     }
 

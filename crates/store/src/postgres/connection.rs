@@ -40,16 +40,22 @@ const MAX_SENT: usize = 4_096;
 const DOUBT_LIMIT: Duration = Duration::from_secs(30);
 const DOUBT_PAUSE: Duration = Duration::from_millis(100);
 
+/// All statements see one state.
+const BEGIN_READ: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL search_path TO haldir";
+/// Each statement sees what was committed before it: whatever belongs to a tenant is read behind its lock. A process that says no
+/// more, because its machine or the network has failed, loses its locks.
+const BEGIN_WRITE: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL search_path TO haldir;
+    SET LOCAL idle_in_transaction_session_timeout = '15s'; SET LOCAL lock_timeout = '20s'";
 const LOCK: &str = "SELECT pg_advisory_xact_lock(?1)";
 /// In one order everywhere, so that no two processes wait for each other.
 const LOCK_ALL: &str = "SELECT pg_advisory_xact_lock(key) FROM
     (SELECT unnest(string_to_array(?1, ',')::bigint[]) AS key ORDER BY key) AS keys";
-const NOTE_BATCH: &str = "INSERT INTO batches (process, number) VALUES (?1, ?2)
+const NOTE_BATCH: &str = "INSERT INTO haldir.batches (process, number) VALUES (?1, ?2)
     ON CONFLICT (process) DO UPDATE SET number = ?2, at = now()";
 /// Waits for the end of a commit of that process that is still under way.
-const NOTED_BATCH: &str = "INSERT INTO batches (process, number) VALUES (?1, 0)
+const NOTED_BATCH: &str = "INSERT INTO haldir.batches (process, number) VALUES (?1, 0)
     ON CONFLICT (process) DO UPDATE SET at = now() RETURNING number";
-const FORGET_BATCHES: &str = "DELETE FROM batches WHERE at < now() - interval '7 days'";
+const FORGET_BATCHES: &str = "DELETE FROM haldir.batches WHERE at < now() - interval '7 days'";
 
 /// A connection to which statements are sent; it connects anew once it was lost.
 pub(super) struct PostgresConnection {
@@ -57,7 +63,8 @@ pub(super) struct PostgresConnection {
     session: RefCell<Option<Session>>,
     in_transaction: Cell<bool>,
     has_failed: Cell<bool>,
-    retry: Cell<Retry>,
+    /// What the last failure allows; `None` is no failure that was seen.
+    retry: Cell<Option<Retry>>,
     /// Of the connection that writes: what it is known by in `batches`, and the number of the batch that is open.
     process: [u8; 16],
     batch: Cell<i64>,
@@ -89,7 +96,7 @@ impl PostgresConnection {
             session: RefCell::default(),
             in_transaction: Cell::new(false),
             has_failed: Cell::new(false),
-            retry: Cell::new(Retry::Never),
+            retry: Cell::new(None),
             process,
             batch: Cell::new(0),
         })
@@ -114,7 +121,7 @@ impl PostgresConnection {
     /// Notes a failure; returns the error that the caller gets.
     fn failed(&self, error: Failure) -> Error {
         self.has_failed.set(true);
-        self.retry.set(error.retry);
+        self.retry.set(Some(error.retry));
         if error.is_lost {
             self.in_transaction.set(false);
             *self.session.borrow_mut() = None;
@@ -153,7 +160,8 @@ impl PostgresConnection {
             match prepared {
                 Prepared::Named(statement) => client.execute_raw(&statement, &params).await,
                 Prepared::Unnamed(text, types) => {
-                    let typed: Vec<_> = params.iter().map(|param| param as &(dyn ToSql + Sync)).zip(types.iter().cloned()).collect();
+                    let typed: Vec<_> =
+                        params.iter().map(|param| param as &(dyn ToSql + Sync)).zip(types.iter().cloned()).collect();
                     client.execute_typed(&text, &typed).await
                 }
             }
@@ -247,7 +255,7 @@ impl PostgresConnection {
                 Err(_) if Instant::now() < until => thread::sleep(DOUBT_PAUSE),
                 Err(error) => {
                     tracing::error!(%error, "it is not known whether a batch of writes was committed");
-                    self.retry.set(Retry::Never);
+                    self.retry.set(Some(Retry::Never));
                     let message = "the connection to the database was lost in the middle of a commit: whether the change was made \
                         is not known";
                     return Err(Error::new(Code::Unavailable, message));
@@ -311,7 +319,7 @@ impl database::Connection for PostgresConnection {
     fn begin_read(&self) -> Result<()> {
         self.connect()?;
         self.has_failed.set(false);
-        self.wait_for(self.control("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")?)?;
+        self.wait_for(self.control(BEGIN_READ)?)?;
         self.in_transaction.set(true);
         Ok(())
     }
@@ -323,10 +331,9 @@ impl database::Connection for PostgresConnection {
 
     fn begin_write(&self, tenants: &[TenantId]) -> Result<()> {
         self.has_failed.set(false);
-        self.retry.set(Retry::Never);
+        self.retry.set(None);
         self.connect()?;
-        // Each statement sees what was committed before it: whatever belongs to a tenant is read behind its lock.
-        self.push(self.control("BEGIN ISOLATION LEVEL READ COMMITTED")?)?;
+        self.push(self.control(BEGIN_WRITE)?)?;
         self.in_transaction.set(true);
         let keys: Vec<String> = tenants.iter().map(|tenant| lock_key(tenant).to_string()).collect();
         if !keys.is_empty() {
@@ -354,7 +361,7 @@ impl database::Connection for PostgresConnection {
         if committed.is_err() && self.session.borrow().is_none() {
             // The connection was lost: the commit may have arrived.
             if !self.was_committed()? {
-                self.retry.set(Retry::Again);
+                self.retry.set(Some(Retry::Again));
                 return committed.map(drop);
             }
         } else {
@@ -373,7 +380,8 @@ impl database::Connection for PostgresConnection {
     }
 
     fn retry(&self) -> Retry {
-        self.retry.get()
+        let is_lost = self.session.borrow().as_ref().is_none_or(|session| session.client.is_closed());
+        self.retry.get().unwrap_or(if is_lost { Retry::Again } else { Retry::Never })
     }
 
     /// Where a row version lay is overwritten when the server vacuums and uses the page again; no client can ask for more.
@@ -540,9 +548,11 @@ impl Failure {
                 unavailable("the connection to the database was lost; try again", Retry::Again, true)
             }
             // What follows an error in a transaction says nothing of its own.
-            SqlState::IN_FAILED_SQL_TRANSACTION => {
-                Self { error: Error::new(Code::Unavailable, "the database could not write; nothing was changed"), retry: Retry::OneByOne, is_lost: false }
-            }
+            SqlState::IN_FAILED_SQL_TRANSACTION => Self {
+                error: Error::new(Code::Unavailable, "the database could not write; nothing was changed"),
+                retry: Retry::OneByOne,
+                is_lost: false,
+            },
             _ => Self { error: Error::internal(error_text(error)), retry: Retry::OneByOne, is_lost: false },
         }
     }

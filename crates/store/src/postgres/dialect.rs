@@ -133,8 +133,11 @@ fn has_two_arguments(text: &str) -> bool {
 
 /// What happens when a row is there already: Postgres wants to know by which constraint.
 fn upserts(sql: &str) -> String {
-    let (prefix, is_replacing) =
-        if sql.starts_with("INSERT OR REPLACE INTO ") { ("INSERT OR REPLACE INTO ", true) } else { ("INSERT INTO ", false) };
+    let (prefix, is_replacing) = if sql.starts_with("INSERT OR REPLACE INTO ") {
+        ("INSERT OR REPLACE INTO ", true)
+    } else {
+        ("INSERT INTO ", false)
+    };
     let Some(behind) = sql.strip_prefix(prefix) else { return sql.to_owned() };
     let table = behind.split([' ', '(']).next().unwrap_or_default();
     let on_conflict = format!("ON CONFLICT ON CONSTRAINT {table}_pkey DO UPDATE");

@@ -1,4 +1,4 @@
-//! Schema migrations: numbered SQL files, applied once each, in order, in one transaction under a lock, and remembered with their
+//! Schema migrations of the schema `haldir`, so that the database may serve other programs too: numbered SQL files, applied once each, in order, in one transaction under a lock, and remembered with their
 //! digest.
 
 use futures::executor::block_on;
@@ -34,7 +34,8 @@ pub(super) fn up(server: &Server) -> Result<()> {
 async fn migrate(client: &Client) -> Result<Result<()>, PgError> {
     let latest = MIGRATIONS.last().map_or(0, |migration| migration.version);
     // The common case, without a lock.
-    let is_begun = client.query_one("SELECT to_regclass('schema_migrations') IS NOT NULL", &[]).await?.try_get(0)?;
+    let is_begun =
+        client.query_one("SELECT to_regclass('haldir.schema_migrations') IS NOT NULL", &[]).await?.try_get(0)?;
     if is_begun {
         let applied = applied(client).await?;
         if applied.len() == MIGRATIONS.len() {
@@ -45,7 +46,9 @@ async fn migrate(client: &Client) -> Result<Result<()>, PgError> {
     client.batch_execute(LOCK).await?;
     client
         .batch_execute(
-            "CREATE TABLE IF NOT EXISTS schema_migrations (
+            "CREATE SCHEMA IF NOT EXISTS haldir;
+            SET LOCAL search_path TO haldir;
+            CREATE TABLE IF NOT EXISTS schema_migrations (
                 version BIGINT PRIMARY KEY, name TEXT NOT NULL, checksum BYTEA NOT NULL, applied_at BIGINT NOT NULL
             )",
         )
@@ -56,6 +59,9 @@ async fn migrate(client: &Client) -> Result<Result<()>, PgError> {
         return Ok(Err(error));
     }
     let current = applied.last().map_or(0, |(version, _)| *version);
+    if current < latest {
+        tracing::info!(from = current, to = latest, "bringing the schema of the database up to date");
+    }
     for migration in MIGRATIONS.iter().filter(|migration| migration.version > current) {
         client.batch_execute(migration.sql).await?;
         client
@@ -66,12 +72,11 @@ async fn migrate(client: &Client) -> Result<Result<()>, PgError> {
             .await?;
     }
     client.batch_execute("COMMIT").await?;
-    tracing::info!(from = current, to = latest, "the schema of the database was brought up to date");
     Ok(Ok(()))
 }
 
 async fn applied(client: &Client) -> Result<Vec<(i64, Vec<u8>)>, PgError> {
-    let rows = client.query("SELECT version, checksum FROM schema_migrations ORDER BY version", &[]).await?;
+    let rows = client.query("SELECT version, checksum FROM haldir.schema_migrations ORDER BY version", &[]).await?;
     rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
 }
 
@@ -80,12 +85,15 @@ fn check(applied: &[(i64, Vec<u8>)]) -> Result<()> {
     for (version, checksum) in applied {
         let Some(migration) = MIGRATIONS.iter().find(|migration| migration.version == *version) else {
             let latest = MIGRATIONS.last().map_or(0, |migration| migration.version);
-            let message = format!("the database has schema version {version}, this haldir knows {latest}: use a newer haldir");
+            let message =
+                format!("the database has schema version {version}, this haldir knows {latest}: use a newer haldir");
             return Err(Error::new(Code::Unavailable, message));
         };
         if *checksum != migration.checksum() {
-            let message = format!("migration {version} of the database is another than this haldir has: it was changed by hand, or \
-                made by a build that was never released");
+            let message = format!(
+                "migration {version} of the database is another than this haldir has: it was changed by hand, or \
+                made by a build that was never released"
+            );
             return Err(Error::new(Code::Unavailable, message));
         }
     }

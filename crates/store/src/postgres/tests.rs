@@ -1,12 +1,21 @@
 //! Tests against a server that [`SERVER`] names.
 
-use std::{env, process::Command};
+use std::{
+    collections::BTreeSet,
+    env,
+    process::Command,
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use futures::executor::block_on;
 use tokio_postgres::types::Type;
 
 use super::*;
-use crate::tables;
+use crate::{
+    Store, Usage,
+    model::{Month, TenantId},
+    tables,
+};
 
 /// The variable that names a server to test: `postgres://USER@HOST:PORT/DATABASE`.
 const SERVER: &str = "HALDIR_TEST_POSTGRES";
@@ -48,6 +57,7 @@ fn the_database_understands_every_statement() {
     let server = Server::start(database.settings()).unwrap();
     migrations::up(&server).unwrap();
     let client = server.connect().map_err(|failure| failure.error).unwrap();
+    block_on(client.batch_execute("SET search_path TO haldir")).unwrap();
     let mut refused = Vec::new();
     for (name, sql) in tables::ALL.concat() {
         let text = dialect::translate(sql);
@@ -64,4 +74,64 @@ fn the_database_understands_every_statement() {
         }
     }
     assert!(refused.is_empty(), "{}", refused.join("\n\n"));
+}
+
+/// Ends all connections to the database but this one, as a failing server or network would.
+const END_CONNECTIONS: &str = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+    WHERE datname = current_database() AND pid <> pg_backend_pid() AND application_name = 'haldir'";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_is_lost_at_any_moment_loses_nothing_and_repeats_nothing() {
+    const WRITERS: i64 = 8;
+    const WRITES: i64 = 150;
+    let Some(database) = Database::create("lost") else { return };
+    let stores = [(); 2].map(|()| Store::open_postgres(database.settings()).unwrap());
+    let mut settings = database.settings();
+    settings.config.application_name("the test");
+    let server = Server::start(settings).unwrap();
+    let client = server.connect().map_err(|failure| failure.error).unwrap();
+    let is_done = Arc::new(AtomicBool::new(false));
+    let done = Arc::clone(&is_done);
+    let ending = tokio::spawn(async move {
+        let mut ended = 0;
+        while !done.load(Ordering::Relaxed) {
+            ended += client.query_one(END_CONNECTIONS, &[]).await.unwrap().get::<_, i64>(0);
+            // Longer than it takes to connect anew, and of no common measure with a batch.
+            tokio::time::sleep(Duration::from_millis(61)).await;
+        }
+        ended
+    });
+    let month = Month(24_000);
+    let used = Usage { calls: 1, secret_reads: 0 };
+    let writers = (0..WRITERS).map(|number| {
+        let store = stores[usize::try_from(number).unwrap() % stores.len()].clone();
+        // Half of them share a tenant.
+        let tenant = TenantId::parse(format!("tenant-{}", number.max(WRITERS / 2))).unwrap();
+        tokio::spawn(async move {
+            for _ in 0..WRITES {
+                let of = tenant.clone();
+                store.write(&tenant, move |tx| Ok(tx.add_usage(&of, month, used)?)).await.unwrap();
+            }
+            tenant
+        })
+    });
+    let tenants = futures::future::join_all(writers).await.into_iter().map(Result::unwrap);
+    is_done.store(true, Ordering::Relaxed);
+    assert!(ending.await.unwrap() > 10, "too few connections were lost");
+    let tenants: BTreeSet<TenantId> = tenants.collect();
+    let calls = |tenant: &TenantId| {
+        stores[0].scan({
+            let tenant = tenant.clone();
+            move |tx| Ok(tx.usage(&tenant, month)?.calls)
+        })
+    };
+    let mut all = 0;
+    for tenant in &tenants {
+        all += match calls(tenant).await {
+            Ok(calls) => calls,
+            // A pooled connection was lost without being used since.
+            Err(_) => calls(tenant).await.unwrap(),
+        };
+    }
+    assert_eq!(all, WRITERS * WRITES);
 }

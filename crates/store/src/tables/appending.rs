@@ -20,7 +20,7 @@ statements! {
 }
 
 pub(crate) fn write_head(db: &dyn Connection, tenant: &TenantId, head: &Head) -> Result<()> {
-    db.execute(PUT_HEAD, &head.params(tenant)).map(drop)
+    db.send(PUT_HEAD, &head.params(tenant))
 }
 
 pub(crate) fn write_entries(db: &dyn Connection, entries: &[Appended], bases: &Lookups<TenantId, i64>) -> Result<()> {
@@ -63,5 +63,5 @@ fn write_entry(db: &dyn Connection, base: i64, entry: &Entry) -> Result<()> {
         e.prev_hash,
         e.entry_hash,
     ];
-    db.execute(INSERT_ENTRY, params).map(drop)
+    db.send(INSERT_ENTRY, params)
 }

@@ -148,7 +148,7 @@ impl EntryCounts {
         for (action, seconds) in self.0 {
             let what = format!("{}{action}", prefix(Group::Entries));
             for (second, count) in seconds {
-                db.execute(COUNT_ENTRIES, params![tenant, what, second, count])?;
+                db.send(COUNT_ENTRIES, params![tenant, what, second, count])?;
             }
         }
         Ok(())
@@ -237,5 +237,5 @@ impl Tx {
 
 /// Keeps the log's totals as they are at this head.
 pub(crate) fn write_mark(db: &dyn Connection, tenant: &TenantId, head: &Head) -> Result<()> {
-    db.execute(PUT_LOG_MARK, params![tenant, head.seq, head.actions, head.cost, head.flagged]).map(drop)
+    db.send(PUT_LOG_MARK, params![tenant, head.seq, head.actions, head.cost, head.flagged])
 }

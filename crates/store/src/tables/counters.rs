@@ -284,7 +284,7 @@ impl Tx {
 }
 
 pub(crate) fn write_authorized(db: &dyn Connection, tenant: &TenantId, total: Money) -> Result<()> {
-    db.execute(PUT_AUTHORIZED, params![tenant, total]).map(drop)
+    db.send(PUT_AUTHORIZED, params![tenant, total])
 }
 
 pub(crate) fn write_agent(
@@ -298,9 +298,9 @@ pub(crate) fn write_agent(
         tenant, agent, s.actions, s.cost, s.authorized, s.burst_start, s.burst_count, s.refusal_start, s.refusal_count,
         s.secret_start, s.secret_count, rank,
     ];
-    db.execute(PUT_AGENT, params)?;
+    db.send(PUT_AGENT, params)?;
     if *moved {
-        db.execute(RANK_AGENT, params![tenant, agent, rank])?;
+        db.send(RANK_AGENT, params![tenant, agent, rank])?;
     }
     Ok(())
 }
@@ -318,7 +318,7 @@ pub(crate) fn write_tool(db: &dyn Connection, (tenant, agent, tool): &ToolKey, t
 }
 
 fn put_tool(db: &dyn Connection, tenant: &TenantId, of: &str, tool: &str, total: Cost, rank: i64) -> Result<()> {
-    db.execute(PUT_TOOL_USE, params![tenant, of, tool, total.actions, total.cost, rank]).map(drop)
+    db.send(PUT_TOOL_USE, params![tenant, of, tool, total.actions, total.cost, rank])
 }
 
 /// Entries have lost the tools that they used: what was counted of these counts under [`ERASED`]. The tallies of their
@@ -337,11 +337,11 @@ pub(crate) fn forget_tools(tx: &Tx, tenant: &TenantId, entries: &[(i64, EntryLin
                 let db = tx.any_change()?;
                 let total = change(read_tool(db, tenant, "", tool)?);
                 if total.actions <= 0 {
-                    db.execute(DELETE_TOOL, params![tenant, "", tool])?;
+                    db.send(DELETE_TOOL, params![tenant, "", tool])?;
                     continue;
                 }
                 put_tool(db, tenant, "", tool, total, rank(total.actions))?;
-                db.execute(RANK_TOOL, params![tenant, "", tool, rank(total.actions)])?;
+                db.send(RANK_TOOL, params![tenant, "", tool, rank(total.actions)])?;
                 continue;
             }
             let key = (tenant.clone(), agent.to_owned(), tool.to_owned());
@@ -390,7 +390,7 @@ impl ToolCounts {
             let ranked = if session.is_none() { rank(total.actions) } else { 0 };
             put_tool(db, tenant, &of, &tool, total, ranked)?;
             if session.is_none() && ranked != rank(before.actions) {
-                db.execute(RANK_TOOL, params![tenant, of, tool, ranked])?;
+                db.send(RANK_TOOL, params![tenant, of, tool, ranked])?;
             }
         }
         Ok(())

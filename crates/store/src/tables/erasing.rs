@@ -341,11 +341,11 @@ impl Tx {
             let db = tx.any_change()?;
             for (entry, mark) in entries {
                 if mark.leaf.is_some() {
-                    db.execute(ERASE_ENTRY, params![tenant, entry.seq, ERASED])?;
+                    db.send(ERASE_ENTRY, params![tenant, entry.seq, ERASED])?;
                 } else {
-                    db.execute(ERASE_DETAILS, params![tenant, entry.seq])?;
+                    db.send(ERASE_DETAILS, params![tenant, entry.seq])?;
                 }
-                db.execute(PUT_MARK, &mark.params(tenant))?;
+                db.send(PUT_MARK, &mark.params(tenant))?;
             }
             posting_lists::move_entries(db, tenant, &lines, ["", ERASED_AGENT, ERASED])?;
             stats::forget_names(db, tenant, &lines)?;

@@ -152,7 +152,7 @@ impl Run {
         evidence.add_to(db, tenant)?;
         postings.add_to(db, tenant, self.behind)?;
         add_to_tiles(db, tenant, self.behind, self.leaves)?;
-        db.execute(PUT_FOLDED, params![tenant, end])?;
+        db.send(PUT_FOLDED, params![tenant, end])?;
         Ok(())
     }
 }

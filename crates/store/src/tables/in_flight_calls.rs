@@ -126,8 +126,8 @@ impl Tx {
 
 pub(crate) fn write_call(db: &dyn Connection, (tenant, id): &CallKey, change: &CallChange) -> Result<()> {
     match change {
-        CallChange::Open(call) => db.execute(PUT_CALL, &call.params(tenant)).map(drop),
-        CallChange::Closed => db.execute(DELETE_CALL, params![tenant, id]).map(drop),
+        CallChange::Open(call) => db.send(PUT_CALL, &call.params(tenant)),
+        CallChange::Closed => db.send(DELETE_CALL, params![tenant, id]),
     }
 }
 
@@ -137,5 +137,5 @@ pub(crate) fn write_counts(
     name: &UpstreamName,
     Counts { calls, errors, latency }: Counts,
 ) -> Result<()> {
-    db.execute(COUNT_CALLS, params![tenant, counts_id(name), calls, errors, latency]).map(drop)
+    db.send(COUNT_CALLS, params![tenant, counts_id(name), calls, errors, latency])
 }

@@ -131,5 +131,5 @@ impl Tx {
 }
 
 pub(crate) fn write_new(db: &dyn Connection, tenant: &TenantId, authorization: &Authorization) -> Result<()> {
-    db.execute(INSERT_AUTHORIZATION, &authorization.params(tenant)).map(drop)
+    db.send(INSERT_AUTHORIZATION, &authorization.params(tenant))
 }

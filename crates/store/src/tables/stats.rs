@@ -185,7 +185,7 @@ impl DayCounts {
         for ((day, of), tally) in self.0 {
             let Tally { entries, actions, cost, flagged, sessions, by_tool, by_action } = tally;
             let params = params![tenant, day, of, entries, actions, cost, flagged, sessions, by_tool, by_action];
-            db.execute(PUT_DAY, params)?;
+            db.send(PUT_DAY, params)?;
         }
         Ok(())
     }

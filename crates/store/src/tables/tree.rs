@@ -179,7 +179,7 @@ pub(crate) fn write_hashes(db: &dyn Connection, tenant: &TenantId, hashes: &[Til
             }
             bytes[at..at + HASH_BYTES].copy_from_slice(&hash.hash);
         }
-        db.execute(PUT_PART, params![tenant, level, number, bytes])?;
+        db.send(PUT_PART, params![tenant, level, number, bytes])?;
     }
     Ok(())
 }

@@ -106,7 +106,7 @@ fn by_id(
             Subject::Session(name) => session == name.as_str(),
         };
         if is_its {
-            db.execute(delete, params![tenant, id])?;
+            db.send(delete, params![tenant, id])?;
             step.erased += 1;
         }
     }
@@ -137,10 +137,10 @@ fn events(
         Ok(!is_enough)
     })?;
     for (webhook, seq, event) in about {
-        db.execute(delete, params![tenant, webhook, seq])?;
-        db.execute(BLANK_ATTEMPTS, params![tenant, event])?;
+        db.send(delete, params![tenant, webhook, seq])?;
+        db.send(BLANK_ATTEMPTS, params![tenant, event])?;
         if is_waiting {
-            db.execute(ONE_WAITS_LESS, params![tenant, webhook])?;
+            db.send(ONE_WAITS_LESS, params![tenant, webhook])?;
         }
         step.erased += 1;
     }
@@ -176,8 +176,8 @@ fn answers(tx: &Tx, tenant: &TenantId, subject: &Subject, after: &str) -> Result
         },
     )?;
     for (caller, key, length) in about {
-        db.execute(BLANK_ANSWER, params![tenant, caller, key])?;
-        db.execute(FEWER_ANSWER_BYTES, params![tenant, length])?;
+        db.send(BLANK_ANSWER, params![tenant, caller, key])?;
+        db.send(FEWER_ANSWER_BYTES, params![tenant, length])?;
         step.erased += 1;
     }
     Ok(step)
@@ -192,11 +192,11 @@ fn sessions(tx: &Tx, tenant: &TenantId, subject: &Subject, begun_at: UnixMicros)
     };
     let mut step = RecordsStep::default();
     for id in &ids {
-        db.execute(END_CHILDREN, params![tenant, id, begun_at])?;
+        db.send(END_CHILDREN, params![tenant, id, begun_at])?;
         for delete in [DELETE_TAINT, DELETE_EXHAUSTED] {
-            db.execute(delete, params![tenant, id])?;
+            db.send(delete, params![tenant, id])?;
         }
-        db.execute(DELETE_TALLIES, params![tenant, format!("s:{id}")])?;
+        db.send(DELETE_TALLIES, params![tenant, format!("s:{id}")])?;
         posting_lists::forget(db, tenant, posting_lists::Kind::Session, id, usize::MAX)?;
         step.erased += i64::from(db.execute(DELETE_SESSION, params![tenant, id])? > 0);
     }
@@ -219,18 +219,18 @@ fn agent(tx: &Tx, tenant: &TenantId, subject: &Subject, after: &str) -> Result<R
     let begin = after.parse().unwrap_or(first.unwrap_or(0));
     let end = begin.saturating_add(DAYS_AT_ONCE).min(last.unwrap_or(-1) + 1);
     for day in (begin..end).chain([EVER]) {
-        db.execute(DELETE_DAY, params![tenant, day, of])?;
+        db.send(DELETE_DAY, params![tenant, day, of])?;
     }
     if end <= last.unwrap_or(-1) {
         return again(end.to_string());
     }
     for policy in db.all::<String>(POLICY_IDS, params![tenant])? {
-        db.execute(DELETE_USES, params![tenant, policy, name])?;
+        db.send(DELETE_USES, params![tenant, policy, name])?;
     }
-    db.execute(DELETE_TALLIES, params![tenant, of])?;
+    db.send(DELETE_TALLIES, params![tenant, of])?;
     if db.execute(RENAME_AGENT, params![tenant, name, ERASED])? == 0 {
-        db.execute(JOIN_AGENTS, params![tenant, name, ERASED])?;
-        db.execute(DELETE_AGENT, params![tenant, name])?;
+        db.send(JOIN_AGENTS, params![tenant, name, ERASED])?;
+        db.send(DELETE_AGENT, params![tenant, name])?;
     }
     Ok(RecordsStep::default())
 }

@@ -25,7 +25,7 @@ pub(crate) fn forget(db: &dyn Connection, tenant: &TenantId, kind: Kind, text: &
     let of = kind.of(text);
     let blocks: Vec<i64> = db.all(POSTINGS_FORWARD, params![tenant, of, 0_i64, i64::MAX, limit])?;
     for block in &blocks {
-        db.execute(DELETE_POSTING, params![tenant, of, block])?;
+        db.send(DELETE_POSTING, params![tenant, of, block])?;
     }
     Ok(blocks.len())
 }
@@ -49,9 +49,9 @@ pub(crate) fn move_entries(
         let stored: Option<Places> = db.first(POSTING, params![tenant, of, block])?;
         let places = stored.unwrap_or_default().without(gone).with(come);
         if places.count() == 0 {
-            db.execute(DELETE_POSTING, params![tenant, of, block])?;
+            db.send(DELETE_POSTING, params![tenant, of, block])?;
         } else {
-            db.execute(PUT_POSTING, params![tenant, of, block, places.to_bytes()])?;
+            db.send(PUT_POSTING, params![tenant, of, block, places.to_bytes()])?;
         }
     }
     Ok(())
