@@ -80,28 +80,29 @@ impl Store {
     /// Opens or creates the database at `path` and brings its schema up to date.
     pub fn open(path: &Path) -> CoreResult<Self> {
         let connection = sqlite::open(path)?;
-        let row_cache = RowCache::new(sqlite::version_of(path));
-        Self::start(connection, row_cache, Readers::new(sqlite::readers(path), None), false)
+        let row_cache = Arc::new(RowCache::new(sqlite::version_of(path)));
+        let readers = Readers::new(sqlite::readers(path), None);
+        Self::start(connection, Arc::clone(&row_cache), readers, row_cache, false)
     }
 
     /// Opens a database on Postgres and brings its schema up to date.
     #[cfg(feature = "postgres")]
     pub fn open_postgres(settings: postgres::PostgresSettings) -> CoreResult<Self> {
         let pool_max = settings.pool_max;
-        let (connection, readers) = postgres::open(settings)?;
-        // Other processes write at any time, and asking for a version takes as long as asking for the row.
-        let row_cache = RowCache::new(Box::new(|| None));
-        Self::start(connection, row_cache, Readers::new(readers, Some(pool_max)), true)
+        let (connection, version, readers) = postgres::open(settings)?;
+        let of_readers = Arc::new(RowCache::new(Box::new(|| None)));
+        let of_writer = Arc::new(RowCache::new(version));
+        Self::start(connection, of_writer, Readers::new(readers, Some(pool_max)), of_readers, true)
     }
 
     fn start(
         connection: Box<dyn Connection>,
-        row_cache: RowCache,
+        of_writer: Arc<RowCache>,
         readers: Readers,
+        row_cache: Arc<RowCache>,
         reads_wait: bool,
     ) -> CoreResult<Self> {
-        let (row_cache, readers) = (Arc::new(row_cache), Arc::new(readers));
-        let writer = Writer::start(connection, Arc::clone(&row_cache))?;
+        let (writer, readers) = (Writer::start(connection, of_writer)?, Arc::new(readers));
         let scans = Arc::new(Semaphore::new(MAX_SCANS));
         Ok(Self { inner: Arc::new(Inner { readers, writer, row_cache, scans, reads_wait }) })
     }

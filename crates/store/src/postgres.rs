@@ -1,9 +1,11 @@
 //! Postgres 14 or newer, for several processes on several machines.
 //!
-//! A batch of writes holds an advisory lock for each tenant that it writes for, so that what is read and then written stays exact;
-//! nothing is remembered from one batch to the next, because other processes write in between. `tokio-postgres` is the driver:
+//! A batch of writes holds an advisory lock for each tenant that it writes for, so that what is read and then written stays exact.
+//! What the writer remembers from one batch to the next holds until another process writes for one of its tenants ([`batches`]);
+//! readers remember nothing, since asking for a version takes as long as asking for a row. `tokio-postgres` is the driver:
 //! it sends statements without waiting for the one before, which a batch of writes needs, and takes TLS from rustls.
 
+mod batches;
 mod connection;
 mod dialect;
 mod escape;
@@ -13,6 +15,7 @@ mod tests;
 
 use std::{fmt, net::IpAddr, path::PathBuf, sync::Arc, time::Duration};
 
+use batches::Batches;
 use connection::{Failure, PostgresConnection, error_text};
 use futures::executor::block_on;
 use rustls::{
@@ -30,6 +33,7 @@ use crate::{
     database::{Connection, Retry},
     error::{Code, Error, Result},
     readers::Open,
+    row_cache::AskVersion,
 };
 
 /// How long connecting may take, with TLS and authentication.
@@ -200,10 +204,12 @@ fn client_config(settings: &PostgresSettings) -> Result<ClientConfig> {
     Ok(builder.with_root_certificates(roots).with_no_client_auth())
 }
 
-/// Brings the schema up to date; returns the connection that writes, and how to open others.
-pub(crate) fn open(settings: PostgresSettings) -> Result<(Box<dyn Connection>, Open)> {
+/// Brings the schema up to date; returns the connection that writes, the version for which its caches hold, and how to open
+/// connections that read.
+pub(crate) fn open(settings: PostgresSettings) -> Result<(Box<dyn Connection>, AskVersion, Open)> {
     let server = Arc::new(Server::start(settings)?);
     migrations::up(&server)?;
-    let writer = Box::new(PostgresConnection::new(Arc::clone(&server))?);
-    Ok((writer, Box::new(move || Ok(Box::new(PostgresConnection::new(Arc::clone(&server))?)))))
+    let (batches, version) = Batches::new()?;
+    let writer = Box::new(PostgresConnection::new(Arc::clone(&server), Some(batches)));
+    Ok((writer, version, Box::new(move || Ok(Box::new(PostgresConnection::new(Arc::clone(&server), None))))))
 }

@@ -141,7 +141,14 @@ impl Tx {
 
     /// From now on this is a write of that tenant as well, until it ends.
     pub fn lock_tenant(&mut self, tenant: &TenantId) -> Result<()> {
+        let before = self.version();
         self.connection()?.lock(tenant)?;
+        let row_cache = self.read.row_cache.as_ref();
+        if before.is_some() && row_cache.and_then(|cache| cache.version()) != before {
+            // Something may be cached of this tenant that another process has changed.
+            self.read.version.set(None);
+            self.buffer.forget();
+        }
         self.tenants.push(tenant.clone());
         Ok(())
     }

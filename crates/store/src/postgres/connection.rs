@@ -24,7 +24,7 @@ use tokio_postgres::{
     types::{FromSql, IsNull, ToSql, Type, to_sql_checked},
 };
 
-use super::{Server, dialect, escape};
+use super::{Server, batches::Batches, dialect, escape};
 use crate::{
     database::{self, ColumnType, Params, Retry, Row, Value, params},
     error::{Code, Error, Result},
@@ -55,19 +55,24 @@ const NOTE_BATCH: &str = "INSERT INTO haldir.batches (process, number) VALUES (?
 /// Waits for the end of a commit of that process that is still under way.
 const NOTED_BATCH: &str = "INSERT INTO haldir.batches (process, number) VALUES (?1, 0)
     ON CONFLICT (process) DO UPDATE SET at = now() RETURNING number";
+/// Which process has written for each of these tenants last.
+const LAST_BATCHES: &str = "SELECT tenant, process, number FROM haldir.tenant_batches
+    WHERE tenant = ANY (string_to_array(?1, ','))";
+const NOTE_LAST: &str = "INSERT INTO haldir.tenant_batches (tenant, process, number)
+    SELECT unnest(string_to_array(?1, ',')), ?2, ?3
+    ON CONFLICT (tenant) DO UPDATE SET process = excluded.process, number = excluded.number";
 const FORGET_BATCHES: &str = "DELETE FROM haldir.batches WHERE at < now() - interval '7 days'";
 
 /// A connection to which statements are sent; it connects anew once it was lost.
 pub(super) struct PostgresConnection {
     server: Arc<Server>,
+    /// Of the connection that writes.
+    batches: Option<Batches>,
     session: RefCell<Option<Session>>,
     in_transaction: Cell<bool>,
     has_failed: Cell<bool>,
     /// What the last failure allows; `None` is no failure that was seen.
     retry: Cell<Option<Retry>>,
-    /// Of the connection that writes: what it is known by in `batches`, and the number of the batch that is open.
-    process: [u8; 16],
-    batch: Cell<i64>,
 }
 
 /// What belongs to one connection of the network.
@@ -88,18 +93,20 @@ enum Prepared {
 }
 
 impl PostgresConnection {
-    pub(super) fn new(server: Arc<Server>) -> Result<Self> {
-        let mut process = [0; 16];
-        haldir_core::crypto::fill(&mut process).map_err(Error::internal)?;
-        Ok(Self {
+    /// A connection that writes, if it has [`Batches`].
+    pub(super) fn new(server: Arc<Server>, batches: Option<Batches>) -> Self {
+        Self {
             server,
+            batches,
             session: RefCell::default(),
             in_transaction: Cell::new(false),
             has_failed: Cell::new(false),
             retry: Cell::new(None),
-            process,
-            batch: Cell::new(0),
-        })
+        }
+    }
+
+    fn batches(&self) -> Result<&Batches> {
+        self.batches.as_ref().ok_or_else(|| Error::internal("a connection that reads was to write"))
     }
 
     /// Connects, if there is no connection.
@@ -141,7 +148,7 @@ impl PostgresConnection {
         let types: Vec<Type> = params.iter().map(|param| type_of(param.column_type())).collect();
         let prepared = if self.server.settings.named_statements {
             let client = self.client()?;
-            Prepared::Named(self.wait(async { client.prepare_typed(&text, &types).await })?)
+            Prepared::Named(self.wait_for(async { client.prepare_typed(&text, &types).await })?)
         } else {
             Prepared::Unnamed(text.into(), types.into())
         };
@@ -244,13 +251,14 @@ impl PostgresConnection {
 
     /// Whether the batch whose commit was not answered is there all the same. Asks until the database answers, or too long.
     fn was_committed(&self) -> Result<bool> {
+        let batches = self.batches()?;
         let until = Instant::now() + DOUBT_LIMIT;
         loop {
-            let noted = self.connect().and_then(|()| self.rows(NOTED_BATCH, params![&self.process[..]]));
+            let noted = self.connect().and_then(|()| self.rows(NOTED_BATCH, params![&batches.process[..]]));
             match noted {
                 Ok(rows) => {
                     let noted = rows.first().map(|row| row.try_get::<_, i64>(0)).transpose();
-                    return Ok(noted.map_err(Error::internal)? == Some(self.batch.get()));
+                    return Ok(noted.map_err(Error::internal)? == Some(batches.number.get()));
                 }
                 Err(_) if Instant::now() < until => thread::sleep(DOUBT_PAUSE),
                 Err(error) => {
@@ -319,7 +327,8 @@ impl database::Connection for PostgresConnection {
     fn begin_read(&self) -> Result<()> {
         self.connect()?;
         self.has_failed.set(false);
-        self.wait_for(self.control(BEGIN_READ)?)?;
+        // Not waited for: the first query waits for both.
+        self.push(self.control(BEGIN_READ)?)?;
         self.in_transaction.set(true);
         Ok(())
     }
@@ -330,19 +339,28 @@ impl database::Connection for PostgresConnection {
     }
 
     fn begin_write(&self, tenants: &[TenantId]) -> Result<()> {
+        let batches = self.batches()?;
         self.has_failed.set(false);
         self.retry.set(None);
         self.connect()?;
         self.push(self.control(BEGIN_WRITE)?)?;
         self.in_transaction.set(true);
-        let keys: Vec<String> = tenants.iter().map(|tenant| lock_key(tenant).to_string()).collect();
-        if !keys.is_empty() {
-            self.rows(LOCK_ALL, params![keys.join(",")])?;
-        }
-        self.batch.set(self.batch.get() + 1);
-        if self.batch.get() == 1 {
+        batches.begin(tenants);
+        if batches.number.get() == 1 {
             self.send(FORGET_BATCHES, &[])?;
         }
+        if tenants.is_empty() {
+            return Ok(());
+        }
+        let keys: Vec<String> = tenants.iter().map(|tenant| lock_key(tenant).to_string()).collect();
+        self.send(LOCK_ALL, params![keys.join(",")])?;
+        let mut last = Vec::with_capacity(tenants.len());
+        self.query(LAST_BATCHES, params![joined(tenants)], &mut |row| {
+            let mut columns = database::Columns::of(row);
+            last.push((columns.next()?, columns.next::<Vec<u8>>()?, columns.next()?));
+            Ok(true)
+        })?;
+        batches.compare(&last);
         Ok(())
     }
 
@@ -351,11 +369,18 @@ impl database::Connection for PostgresConnection {
     }
 
     fn lock(&self, tenant: &TenantId) -> Result<()> {
-        self.rows(LOCK, params![lock_key(tenant)]).map(drop)
+        if self.batches()?.add(tenant) { self.rows(LOCK, params![lock_key(tenant)]).map(drop) } else { Ok(()) }
     }
 
     fn commit(&self) -> Result<()> {
-        self.send(NOTE_BATCH, params![&self.process[..], self.batch.get()])?;
+        let batches = self.batches()?;
+        let (process, number) = (&batches.process[..], batches.number.get());
+        let tenants = batches.tenants.borrow();
+        if !tenants.is_empty() {
+            self.send(NOTE_LAST, params![joined(&tenants), process, number])?;
+        }
+        drop(tenants);
+        self.send(NOTE_BATCH, params![process, number])?;
         let commit = self.control("COMMIT")?;
         let committed = self.wait_for(commit);
         if committed.is_err() && self.session.borrow().is_none() {
@@ -368,6 +393,7 @@ impl database::Connection for PostgresConnection {
             committed?;
         }
         self.in_transaction.set(false);
+        batches.committed();
         Ok(())
     }
 
@@ -393,6 +419,11 @@ impl database::Connection for PostgresConnection {
 /// Statements that control a transaction. They have no parameters and are not prepared.
 fn is_control(sql: &str) -> bool {
     ["SAVEPOINT", "RELEASE", "ROLLBACK"].iter().any(|verb| sql.starts_with(verb))
+}
+
+/// As [`LAST_BATCHES`] takes them; no id has a comma.
+fn joined(tenants: &[TenantId]) -> String {
+    tenants.iter().map(TenantId::as_str).collect::<Vec<_>>().join(",")
 }
 
 /// The number that a tenant is locked by.

@@ -259,8 +259,10 @@ impl Tx {
             self.all(OLD_ANSWERS, params![forget_before, ANSWERS_FORGOTTEN_AT_ONCE])?;
         for (tenant, caller, key) in old {
             let bytes = self.answer_bytes(&tenant, &caller, &key)?.unwrap_or(0);
-            self.change(ADD_KEPT_ANSWERS, params![tenant, -1_i64, -bytes])?;
-            self.change(FORGET_ANSWER, params![tenant, caller, key])?;
+            // Rows of any tenant: another process may be at the same one.
+            if self.change(FORGET_ANSWER, params![tenant, caller, key])? > 0 {
+                self.change(ADD_KEPT_ANSWERS, params![tenant, -1_i64, -bytes])?;
+            }
         }
         let before = self.answer_bytes(tenant.as_str(), caller, key)?;
         let bytes = i64::try_from(answer.body.as_ref().map_or(0, String::len)).unwrap_or(i64::MAX);

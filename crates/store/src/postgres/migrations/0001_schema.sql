@@ -614,6 +614,13 @@ CREATE TABLE batches (
     at TIMESTAMPTZ NOT NULL DEFAULT now()
 );
 
+-- Which process has written for each tenant last, and in which of its batches.
+CREATE TABLE tenant_batches (
+    tenant TEXT COLLATE "C" PRIMARY KEY,
+    process BYTEA NOT NULL,
+    number BIGINT NOT NULL
+);
+
 -- How many rows of a kind each tenant has, kept in the transaction of the row that is counted.
 CREATE FUNCTION count_tenant() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
     INSERT INTO tenant_totals (tenant) VALUES (NEW.id) ON CONFLICT DO NOTHING;
