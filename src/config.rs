@@ -60,7 +60,8 @@ pub struct StoreOptions {
     #[arg(long, env = "HALDIR_PG_POOL_MAX", value_name = "N", value_parser = clap::value_parser!(u16).range(1..), global = true)]
     pub pg_pool_max: Option<u16>,
     /// On Postgres: whether statements are prepared once for each connection. A pool between haldir and the database that
-    /// changes connections with each transaction, such as PgBouncer before 1.21, needs `off`. Default: on.
+    /// changes connections with each transaction, such as PgBouncer before 1.21, does not allow it. Default: on, unless such
+    /// a pool is found.
     #[arg(long, env = "HALDIR_PG_PREPARE", value_name = "on|off", value_parser = parse_switch, global = true)]
     pub pg_prepare: Option<bool>,
     /// For tests: what a second of retries takes, in microseconds, and how long an attempt may, in milliseconds.
@@ -238,7 +239,7 @@ impl StoreOptions {
     fn open_postgres(&self, url: &str) -> Result<Store> {
         let mut settings = PostgresSettings::parse(url).map_err(|error| bad_setting("HALDIR_DB", &error.message))?;
         settings.pool_max = self.pg_pool_max.map_or(settings.pool_max, usize::from);
-        settings.named_statements = self.pg_prepare.unwrap_or(settings.named_statements);
+        settings.named_statements = self.pg_prepare;
         Store::open_postgres(settings)
     }
 }

@@ -24,8 +24,9 @@ use rustls::{
 };
 use tokio::runtime::{Builder, Runtime};
 use tokio_postgres::{
-    Client, Config, NoTls,
+    Client, Config, SimpleQueryMessage,
     config::{Host, SslMode},
+    error::SqlState,
 };
 use tokio_postgres_rustls::MakeRustlsConnect;
 
@@ -36,8 +37,9 @@ use crate::{
     row_cache::AskVersion,
 };
 
-/// How long connecting may take, with TLS and authentication.
-const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+/// How long connecting may take, with TLS and authentication: to one host, and to one of several.
+const HOST_LIMIT: Duration = Duration::from_secs(2);
+const CONNECT_LIMIT: Duration = Duration::from_secs(8);
 /// How long the other side may leave bytes unacknowledged before the connection counts as lost.
 const UNACKNOWLEDGED_LIMIT: Duration = Duration::from_secs(10);
 /// Threads that serve the sockets of all connections.
@@ -51,8 +53,9 @@ pub struct PostgresSettings {
     root_certificates: Option<PathBuf>,
     /// Connections for reading, at most; one more is for writing.
     pub pool_max: usize,
-    /// Whether statements are prepared by name, which a pool in front of the database (PgBouncer before 1.21) does not allow.
-    pub named_statements: bool,
+    /// Whether statements are prepared by name, which a pool in front of the database (PgBouncer before 1.21) does not allow;
+    /// `None` finds out.
+    pub named_statements: Option<bool>,
 }
 
 impl PostgresSettings {
@@ -98,10 +101,10 @@ impl PostgresSettings {
         if config.get_application_name().is_none() {
             config.application_name("haldir");
         }
-        config.connect_timeout(CONNECT_LIMIT);
-        config.keepalives_idle(CONNECT_LIMIT);
+        config.connect_timeout(HOST_LIMIT);
+        config.keepalives_idle(UNACKNOWLEDGED_LIMIT);
         config.tcp_user_timeout(UNACKNOWLEDGED_LIMIT);
-        Ok(Self { config, root_certificates, pool_max: DEFAULT_POOL_MAX, named_statements: true })
+        Ok(Self { config, root_certificates, pool_max: DEFAULT_POOL_MAX, named_statements: None })
     }
 }
 
@@ -140,36 +143,61 @@ impl Server {
         Ok(Self { settings, tls, runtime: Some(runtime) })
     }
 
-    /// Opens a connection; its socket is served until the client is dropped.
-    fn connect(&self) -> std::result::Result<Client, Failure> {
+    /// Opens a connection, whose socket is served until the client is dropped; and whether statements may be prepared by name on it.
+    fn connect(&self) -> std::result::Result<(Client, bool), Failure> {
         let lost = |message: String| Failure {
             error: Error::new(Code::Unavailable, message),
             retry: Retry::Again,
             is_lost: true,
         };
         let Some(runtime) = &self.runtime else { return Err(lost("the store is closed".to_owned())) };
-        let (config, tls) = (self.settings.config.clone(), self.tls.clone());
+        let (config, tls, named) = (self.settings.config.clone(), self.tls.clone(), self.settings.named_statements);
+        let mark = haldir_core::crypto::name::<12>("c").map_err(|error| lost(error.to_string()))?;
         let connected = block_on(runtime.spawn(async move {
             tokio::time::timeout(CONNECT_LIMIT, async {
-                // Without TLS the driver has another type of connection.
-                if config.get_ssl_mode() == SslMode::Disable {
-                    let (client, connection) = config.connect(NoTls).await?;
-                    tokio::spawn(connection);
-                    return Ok(client);
-                }
-                let (client, connection) = config.connect(tls).await?;
-                tokio::spawn(connection);
-                Ok::<_, tokio_postgres::Error>(client)
+                let Some(named) = named else { return connect_and_ask(config, tls, &mark).await };
+                Ok((open_one(&config, tls).await?, named))
             })
             .await
         }));
         match connected {
-            Ok(Ok(Ok(client))) => Ok(client),
+            Ok(Ok(Ok(connected))) => Ok(connected),
             Ok(Ok(Err(error))) => Err(lost(format!("the database cannot be reached: {}", error_text(&error)))),
             Ok(Err(_)) => Err(lost(format!("the database did not answer within {} s", CONNECT_LIMIT.as_secs()))),
             Err(_) => Err(lost("connecting to the database failed".to_owned())),
         }
     }
+}
+
+async fn open_one(config: &Config, tls: MakeRustlsConnect) -> std::result::Result<Client, tokio_postgres::Error> {
+    let (client, connection) = config.connect(tls).await?;
+    tokio::spawn(connection);
+    Ok(client)
+}
+
+/// Opens a connection and finds out whether it is one to the database itself. A pool that gives each transaction another
+/// connection would take one client's prepared statement for another's of the same name. A setting that is made as the connection
+/// begins is there in each transaction, if there is no such pool: PgBouncer refuses or drops it.
+async fn connect_and_ask(
+    mut config: Config,
+    tls: MakeRustlsConnect,
+    mark: &str,
+) -> std::result::Result<(Client, bool), tokio_postgres::Error> {
+    let without = config.clone();
+    let options = config.get_options().map_or_else(String::new, |options| format!("{options} "));
+    config.options(format!("{options}-c haldir.connection={mark}"));
+    let client = match open_one(&config, tls.clone()).await {
+        Err(error) if error.code().is_some_and(|code| *code == SqlState::PROTOCOL_VIOLATION) => {
+            return Ok((open_one(&without, tls).await?, false));
+        }
+        outcome => outcome?,
+    };
+    let found = client.simple_query("SELECT current_setting('haldir.connection', true)").await?;
+    let is_marked = found.iter().any(|message| match message {
+        SimpleQueryMessage::Row(row) => row.get(0) == Some(mark),
+        _ => false,
+    });
+    Ok((client, is_marked))
 }
 
 impl Drop for Server {

@@ -58,7 +58,8 @@ fn template(server: &str) -> &'static str {
         // It can be copied once the connection that made the tables is closed.
         super::until("the template is let go", || {
             let copy = format!("{name}_copy");
-            let copied = Command::new("createdb").args(["--template", &name, "--maintenance-db", server, &copy]).output();
+            let copied =
+                Command::new("createdb").args(["--template", &name, "--maintenance-db", server, &copy]).output();
             let is_free = copied.unwrap().status.success();
             if is_free {
                 run(Command::new("dropdb").args(["--maintenance-db", server, &copy]));

@@ -78,6 +78,8 @@ pub(super) struct PostgresConnection {
 /// What belongs to one connection of the network.
 struct Session {
     client: Arc<Client>,
+    /// Whether statements may be prepared by name.
+    named: bool,
     statements: HashMap<String, Prepared>,
     /// Statements that were sent and not waited for.
     sent: VecDeque<Sent>,
@@ -114,9 +116,9 @@ impl PostgresConnection {
         if self.session.borrow().as_ref().is_some_and(|session| !session.client.is_closed()) {
             return Ok(());
         }
-        let client = self.server.connect().map_err(|error| self.failed(error))?;
-        *self.session.borrow_mut() =
-            Some(Session { client: Arc::new(client), statements: HashMap::new(), sent: VecDeque::new() });
+        let (client, named) = self.server.connect().map_err(|error| self.failed(error))?;
+        let client = Arc::new(client);
+        *self.session.borrow_mut() = Some(Session { client, named, statements: HashMap::new(), sent: VecDeque::new() });
         Ok(())
     }
 
@@ -146,8 +148,8 @@ impl PostgresConnection {
         }
         let text = dialect::translate(sql);
         let types: Vec<Type> = params.iter().map(|param| type_of(param.column_type())).collect();
-        let prepared = if self.server.settings.named_statements {
-            let client = self.client()?;
+        let client = self.client()?;
+        let prepared = if self.session.borrow().as_ref().is_some_and(|session| session.named) {
             Prepared::Named(self.wait_for(async { client.prepare_typed(&text, &types).await })?)
         } else {
             Prepared::Unnamed(text.into(), types.into())

@@ -2,7 +2,7 @@
 //! digest.
 
 use futures::executor::block_on;
-use tokio_postgres::{Client, Error as PgError};
+use tokio_postgres::{Client, Error as PgError, types::Type};
 
 use super::{Server, connection::Failure};
 use crate::{
@@ -27,7 +27,7 @@ const LOCK: &str = "SELECT pg_advisory_xact_lock(114784820031858)";
 
 /// Applies what is pending. Several processes may do this at once: one does, and the others find it done.
 pub(super) fn up(server: &Server) -> Result<()> {
-    let client = server.connect().map_err(|failure| failure.error)?;
+    let (client, _) = server.connect().map_err(|failure| failure.error)?;
     block_on(migrate(&client)).map_err(|error| Failure::of(&error).error)?
 }
 
@@ -35,7 +35,7 @@ async fn migrate(client: &Client) -> Result<Result<()>, PgError> {
     let latest = MIGRATIONS.last().map_or(0, |migration| migration.version);
     // The common case, without a lock.
     let is_begun =
-        client.query_one("SELECT to_regclass('haldir.schema_migrations') IS NOT NULL", &[]).await?.try_get(0)?;
+        client.query_typed_one("SELECT to_regclass('haldir.schema_migrations') IS NOT NULL", &[]).await?.try_get(0)?;
     if is_begun {
         let applied = applied(client).await?;
         if applied.len() == MIGRATIONS.len() {
@@ -65,9 +65,14 @@ async fn migrate(client: &Client) -> Result<Result<()>, PgError> {
     for migration in MIGRATIONS.iter().filter(|migration| migration.version > current) {
         client.batch_execute(migration.sql).await?;
         client
-            .execute(
+            .execute_typed(
                 "INSERT INTO schema_migrations (version, name, checksum, applied_at) VALUES ($1, $2, $3, $4)",
-                &[&migration.version, &migration.name, &migration.checksum(), &SystemClock.now().0],
+                &[
+                    (&migration.version, Type::INT8),
+                    (&migration.name, Type::TEXT),
+                    (&migration.checksum(), Type::BYTEA),
+                    (&SystemClock.now().0, Type::INT8),
+                ],
             )
             .await?;
     }
@@ -76,7 +81,8 @@ async fn migrate(client: &Client) -> Result<Result<()>, PgError> {
 }
 
 async fn applied(client: &Client) -> Result<Vec<(i64, Vec<u8>)>, PgError> {
-    let rows = client.query("SELECT version, checksum FROM haldir.schema_migrations ORDER BY version", &[]).await?;
+    let rows =
+        client.query_typed("SELECT version, checksum FROM haldir.schema_migrations ORDER BY version", &[]).await?;
     rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
 }
 

@@ -56,7 +56,7 @@ fn the_database_understands_every_statement() {
     let Some(database) = Database::create("statements") else { return };
     let server = Server::start(database.settings()).unwrap();
     migrations::up(&server).unwrap();
-    let client = server.connect().map_err(|failure| failure.error).unwrap();
+    let client = server.connect().map_err(|failure| failure.error).unwrap().0;
     block_on(client.batch_execute("SET search_path TO haldir")).unwrap();
     let mut refused = Vec::new();
     for (name, sql) in tables::ALL.concat() {
@@ -89,7 +89,7 @@ async fn a_connection_that_is_lost_at_any_moment_loses_nothing_and_repeats_nothi
     let mut settings = database.settings();
     settings.config.application_name("the test");
     let server = Server::start(settings).unwrap();
-    let client = server.connect().map_err(|failure| failure.error).unwrap();
+    let client = server.connect().map_err(|failure| failure.error).unwrap().0;
     let is_done = Arc::new(AtomicBool::new(false));
     let done = Arc::clone(&is_done);
     let ending = tokio::spawn(async move {
