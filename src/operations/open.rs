@@ -27,7 +27,7 @@ use crate::{
         rate_limit::RateLimiter,
     },
     metrics::METRICS,
-    model::{ApiKey, Caller, Ceilings, Clock, Credential, KEY_PREFIX, Role, TenantId, Tier},
+    model::{ApiKey, Caller, Ceilings, Clock, Credential, KEY_PREFIX, Role, TenantId, Tier, UnixMicros},
     store::{Backlog, ReadTx, Store},
     watch::{chain, tree},
     webhooks::DEAD_AFTER,
@@ -115,6 +115,11 @@ impl Haldir {
     /// Whether the store can be read.
     pub fn check_store(&self) -> Result<()> {
         self.inner.store.read(|tx| Ok(tx.any_api_key().map(drop)?))
+    }
+
+    /// Since when the database cannot be reached, and why; `None` while it can, and for a store in a file.
+    pub fn outage(&self) -> Option<(UnixMicros, String)> {
+        self.inner.store.outage()
     }
 
     /// Whether the store accepts writes. After a failed commit it does once a large write has succeeded: on a disk that is almost

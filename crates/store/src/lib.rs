@@ -23,7 +23,10 @@ mod writer;
 use std::{path::Path, sync::Arc};
 
 use database::Connection;
-use haldir_core::{crypto, metrics, model, model::TenantId};
+use haldir_core::{
+    crypto, metrics, model,
+    model::{TenantId, UnixMicros},
+};
 use readers::Readers;
 use row_cache::RowCache;
 use tokio::{
@@ -74,6 +77,8 @@ struct Inner {
     scans: Arc<Semaphore>,
     /// Whether a read may have to wait for another machine.
     reads_wait: bool,
+    #[cfg(feature = "postgres")]
+    outage: Option<Arc<postgres::Outage>>,
 }
 
 impl Store {
@@ -82,17 +87,20 @@ impl Store {
         let connection = sqlite::open(path)?;
         let row_cache = Arc::new(RowCache::new(sqlite::version_of(path)));
         let readers = Readers::new(sqlite::readers(path), None);
-        Self::start(connection, Arc::clone(&row_cache), readers, row_cache, false)
+        let inner = Self::start(connection, Arc::clone(&row_cache), readers, row_cache, false)?;
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// Opens a database on Postgres and brings its schema up to date.
     #[cfg(feature = "postgres")]
     pub fn open_postgres(settings: postgres::PostgresSettings) -> CoreResult<Self> {
         let pool_max = settings.pool_max;
-        let (connection, version, readers) = postgres::open(settings)?;
+        let (connection, version, readers, outage) = postgres::open(settings)?;
         let of_readers = Arc::new(RowCache::new(Box::new(|| None)));
         let of_writer = Arc::new(RowCache::new(version));
-        Self::start(connection, of_writer, Readers::new(readers, Some(pool_max)), of_readers, true)
+        let mut inner = Self::start(connection, of_writer, Readers::new(readers, Some(pool_max)), of_readers, true)?;
+        inner.outage = Some(outage);
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     fn start(
@@ -101,10 +109,18 @@ impl Store {
         readers: Readers,
         row_cache: Arc<RowCache>,
         reads_wait: bool,
-    ) -> CoreResult<Self> {
+    ) -> CoreResult<Inner> {
         let (writer, readers) = (Writer::start(connection, of_writer)?, Arc::new(readers));
         let scans = Arc::new(Semaphore::new(MAX_SCANS));
-        Ok(Self { inner: Arc::new(Inner { readers, writer, row_cache, scans, reads_wait }) })
+        Ok(Inner {
+            readers,
+            writer,
+            row_cache,
+            scans,
+            reads_wait,
+            #[cfg(feature = "postgres")]
+            outage: None,
+        })
     }
 
     /// Runs `work` in a transaction of its own, which appends to no other tenant's log than this, or one that it makes or locks
@@ -175,6 +191,14 @@ impl Store {
         });
         tokio::task::spawn_blocking(work).await.map_err(CoreError::internal)?;
         receiver.await.map_err(CoreError::internal)?
+    }
+
+    /// Since when the database cannot be reached, and why; `None` while it can, and for an embedded one.
+    pub fn outage(&self) -> Option<(UnixMicros, String)> {
+        #[cfg(feature = "postgres")]
+        return self.inner.outage.as_ref()?.current();
+        #[cfg(not(feature = "postgres"))]
+        None
     }
 
     /// Stops taking writes, finishes those that were taken, and folds the log into the database file.

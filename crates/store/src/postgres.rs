@@ -13,7 +13,13 @@ mod migrations;
 #[cfg(test)]
 mod tests;
 
-use std::{fmt, net::IpAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    net::IpAddr,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use batches::Batches;
 use connection::{Failure, PostgresConnection, error_text};
@@ -33,6 +39,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use crate::{
     database::{Connection, Retry},
     error::{Code, Error, Result},
+    model::{Clock, UnixMicros, time::SystemClock},
     readers::Open,
     row_cache::AskVersion,
 };
@@ -123,10 +130,40 @@ fn is_this_host(host: &Host) -> bool {
     }
 }
 
+/// What callers are told while there is no connection; the cause is in the log and in [`Outage`].
+const UNREACHABLE: &str = "the database cannot be reached; try again";
+
+/// Since when the database cannot be reached, and why; nothing while it can.
+#[derive(Debug, Default)]
+pub struct Outage(Mutex<Option<(UnixMicros, String)>>);
+
+impl Outage {
+    /// Since when, and why at first.
+    pub fn current(&self) -> Option<(UnixMicros, String)> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn begin(&self, cause: &str) {
+        let mut current = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if current.is_none() {
+            tracing::error!(cause, "the database cannot be reached");
+            *current = Some((SystemClock.now(), cause.to_owned()));
+        }
+    }
+
+    fn end(&self) {
+        if let Some((since, _)) = self.0.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            let seconds = SystemClock.now().seconds_since(since);
+            tracing::info!(seconds, "the database can be reached again");
+        }
+    }
+}
+
 /// A database, and the threads that serve its connections' sockets.
 struct Server {
     settings: PostgresSettings,
     tls: MakeRustlsConnect,
+    outage: Arc<Outage>,
     /// `None` while it is dropped.
     runtime: Option<Runtime>,
 }
@@ -140,15 +177,14 @@ impl Server {
             .enable_all()
             .build()
             .map_err(Error::internal)?;
-        Ok(Self { settings, tls, runtime: Some(runtime) })
+        Ok(Self { settings, tls, outage: Arc::default(), runtime: Some(runtime) })
     }
 
     /// Opens a connection, whose socket is served until the client is dropped; and whether statements may be prepared by name on it.
     fn connect(&self) -> std::result::Result<(Client, bool), Failure> {
-        let lost = |message: String| Failure {
-            error: Error::new(Code::Unavailable, message),
-            retry: Retry::Again,
-            is_lost: true,
+        let lost = |cause: String| {
+            self.outage.begin(&cause);
+            Failure { error: Error::new(Code::Unavailable, UNREACHABLE), retry: Retry::Again, is_lost: true }
         };
         let Some(runtime) = &self.runtime else { return Err(lost("the store is closed".to_owned())) };
         let (config, tls, named) = (self.settings.config.clone(), self.tls.clone(), self.settings.named_statements);
@@ -161,9 +197,12 @@ impl Server {
             .await
         }));
         match connected {
-            Ok(Ok(Ok(connected))) => Ok(connected),
-            Ok(Ok(Err(error))) => Err(lost(format!("the database cannot be reached: {}", error_text(&error)))),
-            Ok(Err(_)) => Err(lost(format!("the database did not answer within {} s", CONNECT_LIMIT.as_secs()))),
+            Ok(Ok(Ok(connected))) => {
+                self.outage.end();
+                Ok(connected)
+            }
+            Ok(Ok(Err(error))) => Err(lost(error_text(&error))),
+            Ok(Err(_)) => Err(lost(format!("no answer within {} s", CONNECT_LIMIT.as_secs()))),
             Err(_) => Err(lost("connecting to the database failed".to_owned())),
         }
     }
@@ -218,11 +257,17 @@ fn client_config(settings: &PostgresSettings) -> Result<ClientConfig> {
         let unreadable = |error: &dyn fmt::Display| {
             Error::new(
                 Code::InvalidArgument,
-                format!("sslrootcert {} has no certificates in PEM form: {error}", path.display()),
+                format!(
+                    "sslrootcert {} cannot be used: {error}; it must have certificates in PEM form",
+                    path.display()
+                ),
             )
         };
         for certificate in CertificateDer::pem_file_iter(path).map_err(|error| unreadable(&error))? {
             roots.add(certificate.map_err(|error| unreadable(&error))?).map_err(|error| unreadable(&error))?;
+        }
+        if roots.is_empty() {
+            return Err(unreadable(&"it has none"));
         }
     } else if settings.config.get_ssl_mode() != SslMode::Disable {
         let system = rustls_native_certs::load_native_certs();
@@ -234,10 +279,12 @@ fn client_config(settings: &PostgresSettings) -> Result<ClientConfig> {
 
 /// Brings the schema up to date; returns the connection that writes, the version for which its caches hold, and how to open
 /// connections that read.
-pub(crate) fn open(settings: PostgresSettings) -> Result<(Box<dyn Connection>, AskVersion, Open)> {
+pub(crate) fn open(settings: PostgresSettings) -> Result<(Box<dyn Connection>, AskVersion, Open, Arc<Outage>)> {
     let server = Arc::new(Server::start(settings)?);
+    let outage = Arc::clone(&server.outage);
     migrations::up(&server)?;
     let (batches, version) = Batches::new()?;
     let writer = Box::new(PostgresConnection::new(Arc::clone(&server), Some(batches)));
-    Ok((writer, version, Box::new(move || Ok(Box::new(PostgresConnection::new(Arc::clone(&server), None))))))
+    let readers = Box::new(move || Ok(Box::new(PostgresConnection::new(Arc::clone(&server), None)) as _));
+    Ok((writer, version, readers, outage))
 }

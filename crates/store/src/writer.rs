@@ -76,8 +76,10 @@ where
     }
 
     fn reply(self: Box<Self>, committed: Result<()>) {
-        let outcome = self.outcome.unwrap_or_else(|| Err(CoreError::internal("a job did not run")));
-        (self.reply)(committed.map_err(CoreError::from).and(outcome));
+        (self.reply)(match committed {
+            Ok(()) => self.outcome.unwrap_or_else(|| Err(CoreError::internal("a job did not run"))),
+            Err(error) => Err(error.into()),
+        });
     }
 }
 

@@ -37,8 +37,14 @@ pub async fn readyz(State(app): State<App>) -> Response {
     let took = (took.as_secs_f64() * 1e6).round() / 1e3;
     let ready = database && writes;
     let check = |name: &str, ok: bool, message: &str, took: f64| json!({"name": name, "ok": ok, "message": message, "duration_ms": took});
+    let away = match app.shared.haldir.outage() {
+        Some((since, cause)) if !database => {
+            format!("the database cannot be reached since {}: {cause}", since.to_rfc3339())
+        }
+        _ => "the store does not answer".to_owned(),
+    };
     let checks = [
-        check("database", database, if database { "ok" } else { "the store does not answer" }, took),
+        check("database", database, if database { "ok" } else { &away }, took),
         check("writes", writes, if writes { "ok" } else { "the store takes no writes; its disk may be full" }, 0.0),
         // Opening the store has applied the migrations and opened a value sealed under the key: both held then.
         check("migrations", true, "ok", 0.0),

@@ -27,7 +27,10 @@ const LOCK: &str = "SELECT pg_advisory_xact_lock(114784820031858)";
 
 /// Applies what is pending. Several processes may do this at once: one does, and the others find it done.
 pub(super) fn up(server: &Server) -> Result<()> {
-    let (client, _) = server.connect().map_err(|failure| failure.error)?;
+    let (client, _) = server.connect().map_err(|failure| match server.outage.current() {
+        Some((_, cause)) => Error::new(failure.error.code, format!("the database cannot be reached: {cause}")),
+        None => failure.error,
+    })?;
     block_on(migrate(&client)).map_err(|error| Failure::of(&error).error)?
 }
 
