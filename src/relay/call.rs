@@ -1,6 +1,9 @@
 //! The parameters of a `tools/call`.
 
+use std::borrow::Cow;
+
 use serde_json::value::RawValue;
+use zeroize::Zeroizing;
 
 use super::{
     elicitation::{self, ApprovalReply, ApprovalState, ElicitedDecision},
@@ -12,7 +15,7 @@ use crate::{
     protocol::{
         code::INVALID_PARAMS,
         json,
-        message::{Message, Refused, quoted},
+        message::{Message, Refused, quoted, request},
         meta::HALDIR_SESSION,
         request::{RESPONSES, STATE},
     },
@@ -117,47 +120,33 @@ impl<'a> Call<'a> {
 
     /// The call as it goes on: with these arguments, and without what was for haldir.
     pub fn forwarded(&self, id: &str, arguments: &str) -> String {
-        let mut text = format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{{"#);
-        let mut member = |name: &str, value: &str| {
-            if !text.ends_with('{') {
-                text.push(',');
-            }
-            text.push_str(&quoted(name));
-            text.push(':');
-            text.push_str(value);
-        };
+        let mut members: Vec<(&str, Cow<'_, str>)> = Vec::new();
         for (name, value) in &self.params.0 {
-            match name.as_ref() {
-                "name" => member(name, &quoted(&self.name)),
-                "arguments" if self.arguments.is_some() => member(name, arguments),
-                "_meta" if self.session.is_some() => match self.meta_for_upstream().as_str() {
-                    "{}" => {}
-                    meta => member(name, meta),
-                },
-                STATE | RESPONSES if self.answered.is_some() => {}
-                _ => member(name, value.get()),
+            let value = match name.as_ref() {
+                "name" => quoted(&self.name).into(),
+                "arguments" if self.arguments.is_some() => arguments.into(),
+                "_meta" if self.session.is_some() => self.meta_for_upstream().into(),
+                STATE | RESPONSES if self.answered.is_some() => continue,
+                _ => value.get().into(),
+            };
+            if !(name == "_meta" && self.session.is_some() && value == "{}") {
+                members.push((name, value));
             }
         }
         if self.arguments.is_none() && arguments != "{}" {
-            member("arguments", arguments);
+            members.push(("arguments", arguments.into()));
         }
         if let Some((state, _)) = &self.answered {
-            if let Some(theirs) = &state.request_state {
-                member(STATE, &quoted(theirs));
-            }
-            if let Some(theirs) = &state.input_responses {
-                member(RESPONSES, theirs.get());
-            }
+            members.extend(state.request_state.as_deref().map(|theirs| (STATE, quoted(theirs).into())));
+            members.extend(state.input_responses.as_deref().map(|theirs| (RESPONSES, theirs.get().into())));
         }
-        text.push_str("}}");
-        text
+        request(id, "tools/call", &Zeroizing::new(json::written(members)))
     }
 
     /// Its `_meta` without the session.
     fn meta_for_upstream(&self) -> String {
         let kept = self.meta.iter().flat_map(|meta| &meta.0).filter(|(name, _)| name != HALDIR_SESSION);
-        let members: Vec<_> = kept.map(|(name, value)| format!("{}:{}", quoted(name), value.get())).collect();
-        format!("{{{}}}", members.join(","))
+        json::written(kept.map(|(name, value)| (name.as_ref(), value.get())))
     }
 }
 

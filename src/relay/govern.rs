@@ -203,19 +203,15 @@ impl Redact {
             Some(definitions) => definitions.json(tool.to_owned()),
             None => tool.to_owned(),
         };
-        let tools: Vec<_> = tools.into_iter().map(definition).collect();
-        let tools = tools.iter().map(|tool| tool.get()).collect::<Vec<_>>().join(",");
-        let mut clean = Vec::with_capacity(members.0.len());
-        for (name, value) in &members.0 {
-            if name.as_ref() == "tools" {
-                clean.push(format!("\"tools\":[{tools}]"));
-            } else if redactor.finds(name) {
-                return None;
-            } else {
-                clean.push(format!("{}:{}", message::quoted(name), redactor.json((*value).to_owned()).get()));
-            }
+        let tools: Vec<_> = tools.into_iter().map(|tool| definition(tool).get().to_owned()).collect();
+        if members.0.iter().any(|(name, _)| name != "tools" && redactor.finds(name)) {
+            return None;
         }
-        RawValue::from_string(format!("{{{}}}", clean.join(","))).ok()
+        let clean = members.0.iter().map(|(name, value)| match name.as_ref() {
+            "tools" => ("tools", format!("[{}]", tools.join(","))),
+            name => (name, redactor.json((*value).to_owned()).get().to_owned()),
+        });
+        RawValue::from_string(json::written(clean)).ok()
     }
 
     fn clean(&self, text: &str, may_list: bool) -> Option<String> {

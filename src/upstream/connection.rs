@@ -23,7 +23,7 @@ use super::{
     transport::{Incoming, MAX_WAITING, Source, Transport},
 };
 use crate::protocol::{
-    edit,
+    edit, json,
     message::{self, INITIALIZED, Message, quoted},
     meta::{CLIENT_CAPABILITIES, CLIENT_INFO, PROGRESS_TOKEN, PROTOCOL_VERSION},
     revision::{FIRST_WITHOUT_HANDSHAKE, is_without_handshake},
@@ -301,8 +301,7 @@ fn modern_meta(capabilities: &Value, own: &[(&'static str, String)]) -> Vec<(&'s
 
 /// Parameters, an object, with this `_meta`.
 fn with_meta(params: &str, meta: &[(&'static str, String)]) -> String {
-    let members: Vec<_> = meta.iter().map(|(name, value)| format!("{}:{value}", quoted(name))).collect();
-    let meta = format!("\"_meta\":{{{}}}", members.join(","));
+    let meta = format!("\"_meta\":{}", json::written(meta.iter().map(|(name, value)| (name, value))));
     match params.strip_prefix('{').unwrap_or_default() {
         "}" | "" => format!("{{{meta}}}"),
         rest => format!("{{{meta},{rest}"),

@@ -6,7 +6,7 @@ use serde_json::{Value, value::RawValue};
 
 use crate::{
     json::{self, Object},
-    message::{quoted, response},
+    message::response,
 };
 
 /// JSON text as a value.
@@ -27,11 +27,9 @@ pub fn meta(params: Option<&RawValue>) -> Option<&RawValue> {
 /// The object without the members that `keep` rejects, and with these in front.
 pub fn edited(object: Option<&RawValue>, keep: impl Fn(&str) -> bool, more: &[(&str, &str)]) -> String {
     let object = object.and_then(|object| serde_json::from_str::<Object<'_>>(object.get()).ok()).unwrap_or_default();
-    let put = more.iter().map(|(name, value)| format!("{}:{value}", quoted(name)));
     let is_new = |name: &str| more.iter().all(|(known, _)| *known != name);
     let kept = object.0.iter().filter(|(name, _)| keep(name) && is_new(name));
-    let kept = kept.map(|(name, value)| format!("{}:{}", quoted(name), value.get()));
-    format!("{{{}}}", put.chain(kept).collect::<Vec<_>>().join(","))
+    json::written(more.iter().copied().chain(kept.map(|(name, value)| (name.as_ref(), value.get()))))
 }
 
 /// A response, whose result is this object with members taken out and put in.

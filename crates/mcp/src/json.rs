@@ -10,10 +10,9 @@ use serde::{
     Deserialize, Deserializer, Serialize,
     de::{Error as _, MapAccess, Visitor},
 };
-use serde_json::{
-    json,
-    value::{RawValue, to_raw_value},
-};
+use serde_json::value::{RawValue, to_raw_value};
+
+use crate::message::quoted;
 
 /// Levels of arrays and objects in each other.
 const MAX_DEPTH: usize = 64;
@@ -32,10 +31,8 @@ impl<'a> Object<'a> {
 
     /// Its text with this value, as JSON, under a name in place of what stands there, if anything does.
     pub fn with(&self, name: &str, value: &str) -> String {
-        let others =
-            self.0.iter().filter(|(known, _)| known != name).map(|(known, other)| (known.as_ref(), other.get()));
-        let members = others.chain([(name, value)]).map(|(name, value)| format!("{}:{value}", json!(name)));
-        format!("{{{}}}", members.collect::<Vec<_>>().join(","))
+        let others = self.0.iter().filter(|(known, _)| known != name);
+        written(others.map(|(known, other)| (known.as_ref(), other.get())).chain([(name, value)]))
     }
 
     /// The same, if it has no two names which differ in their case only.
@@ -161,6 +158,19 @@ impl Members {
     pub fn written(&self) -> Option<Box<RawValue>> {
         to_raw_value(self).ok()
     }
+}
+
+/// An object with these members, whose values are JSON.
+pub fn written(members: impl IntoIterator<Item = (impl AsRef<str>, impl AsRef<str>)>) -> String {
+    let mut text = String::from("{");
+    for (name, value) in members {
+        if text.len() > 1 {
+            text.push(',');
+        }
+        text.extend([&*quoted(name.as_ref()), ":", value.as_ref()]);
+    }
+    text.push('}');
+    text
 }
 
 /// Reads an object that has no two names which differ in their case only.

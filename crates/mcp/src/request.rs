@@ -3,7 +3,10 @@
 
 use serde_json::{Value, value::RawValue};
 
-use crate::{json::Members, message::quoted};
+use crate::{
+    json::{Members, written},
+    message::quoted,
+};
 
 /// What a server may request of a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,14 +70,9 @@ pub const INPUT_REQUIRED: &str = "input_required";
 
 /// A result that asks the client, as JSON: its requests by key, each with its method and the JSON text of its parameters.
 pub fn input_required<'a>(requests: impl IntoIterator<Item = (&'a str, &'a str, &'a str)>, state: &str) -> String {
-    let requests = requests
-        .into_iter()
-        .map(|(key, method, params)| format!(r#"{}:{{"method":{},"params":{params}}}"#, quoted(key), quoted(method)));
-    format!(
-        r#"{{"{RESULT_TYPE}":"{INPUT_REQUIRED}","{REQUESTS}":{{{}}},"{STATE}":{}}}"#,
-        requests.collect::<Vec<_>>().join(","),
-        quoted(state)
-    )
+    let request = |method: &str, params: &str| written([("method", &*quoted(method)), ("params", params)]);
+    let requests = requests.into_iter().map(|(key, method, params)| (key, request(method, params)));
+    written([(RESULT_TYPE, quoted(INPUT_REQUIRED)), (REQUESTS, written(requests)), (STATE, quoted(state))])
 }
 
 /// A result that asks the client.

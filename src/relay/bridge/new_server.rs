@@ -10,7 +10,7 @@ use serde_json::{Value, json, value::RawValue};
 use super::{Ids, OWN, Step};
 use crate::protocol::{
     code::{INTERNAL_ERROR, INVALID_PARAMS, INVALID_REQUEST},
-    edit,
+    edit, json,
     message::{self, Message},
     meta::{self, SERVER_INFO},
     request::{INPUT_REQUIRED, REQUESTS, RESPONSES, RESULT_TYPE, STATE},
@@ -219,8 +219,7 @@ impl NewServer {
     }
 
     fn again(&mut self, paused: PausedCall, ids: &mut Ids) -> Step {
-        let answers = paused.answers.iter().map(|(key, answer)| format!("{}:{answer}", message::quoted(key)));
-        let answers = format!("{{{}}}", answers.collect::<Vec<_>>().join(","));
+        let answers = json::written(&paused.answers);
         let request = InFlightRequest { rounds: paused.request.rounds + 1, ..paused.request };
         self.send(ids.next(), request, Some(&(answers, paused.state)))
     }

@@ -10,7 +10,7 @@ use crate::{
     error::{Code, Error},
     operations::proxied::refusal_text,
     protocol::{
-        edit,
+        edit, json,
         message::{self, Message},
         meta,
         page::{After, Listing, ToolPage},
@@ -146,10 +146,8 @@ pub(super) fn context_of(message: &Message<'_>) -> Option<String> {
 }
 
 fn list_request(id: &str, context: Option<&str>, cursor: Option<&str>) -> String {
-    let members =
-        [context.map(|meta| format!("\"_meta\":{meta}")), cursor.map(|cursor| format!("\"cursor\":{cursor}"))];
-    let members: Vec<_> = members.into_iter().flatten().collect();
-    message::request(id, "tools/list", &format!("{{{}}}", members.join(",")))
+    let members = context.map(|meta| ("_meta", meta)).into_iter().chain(cursor.map(|cursor| ("cursor", cursor)));
+    message::request(id, "tools/list", &json::written(members))
 }
 
 fn warn_of_cut(cut: bool, tools: usize) {

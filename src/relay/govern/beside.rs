@@ -5,7 +5,6 @@ use serde_json::value::RawValue;
 
 use crate::protocol::{
     json::{self, Object},
-    message::quoted,
     meta::SERVER_INFO,
 };
 
@@ -25,7 +24,7 @@ pub(super) fn is_unaccepted(members: &Object<'_>) -> bool {
 
 /// A result that lists these tools, with what MCP knows beside them.
 pub(super) fn with_tools(members: &Object<'_>, tools: &str) -> String {
-    written(members.0.iter().filter_map(|(name, value)| match name.as_ref() {
+    json::written(members.0.iter().filter_map(|(name, value)| match name.as_ref() {
         "tools" => Some((name.as_ref(), tools.to_owned())),
         META => Some((META, server_info(value)?)),
         name => BESIDE_TOOLS.contains(&name).then(|| (name, value.get().to_owned())),
@@ -38,7 +37,7 @@ pub(super) fn without_meta(members: &Object<'_>) -> Option<String> {
     if !is_list || !has_more(members.get(META)?) {
         return None;
     }
-    Some(written(members.0.iter().filter_map(|(name, value)| match name.as_ref() {
+    Some(json::written(members.0.iter().filter_map(|(name, value)| match name.as_ref() {
         META => Some((META, server_info(value)?)),
         name => Some((name, value.get().to_owned())),
     })))
@@ -51,10 +50,5 @@ fn has_more(meta: &RawValue) -> bool {
 /// A `_meta` with the server's name and version, and nothing else.
 fn server_info(meta: &RawValue) -> Option<String> {
     let info = json::object(meta).ok()?.get(SERVER_INFO)?;
-    Some(written([(SERVER_INFO, info.get().to_owned())].into_iter()))
-}
-
-fn written<'a>(members: impl Iterator<Item = (&'a str, String)>) -> String {
-    let members = members.map(|(name, value)| format!("{}:{value}", quoted(name)));
-    format!("{{{}}}", members.collect::<Vec<_>>().join(","))
+    Some(json::written([(SERVER_INFO, info.get())]))
 }

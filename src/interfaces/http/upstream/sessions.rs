@@ -54,6 +54,15 @@ impl Session {
     }
 }
 
+impl Drop for Session {
+    fn drop(&mut self) {
+        // A client may still listen to its child, or wait for an answer.
+        if let Some(multiplexer) = self.multiplexer() {
+            multiplexer.end();
+        }
+    }
+}
+
 /// The place of a child. It is taken before the child is started; only requests for this child wait for the start.
 struct Child {
     target: Target,
@@ -166,13 +175,8 @@ impl UpstreamSessions {
                 && session.multiplexer().is_some_and(|multiplexer| Arc::strong_count(multiplexer) == 1)
         };
         let own = sessions.iter().filter(|(_, session)| session.owner == *owner && alone(session));
-        let Some(name) = own.min_by_key(|(_, session)| session.used).map(|(name, _)| name.clone()) else {
-            return false;
-        };
-        if let Some(multiplexer) = sessions.remove(&name).as_ref().and_then(Session::multiplexer) {
-            multiplexer.end();
-        }
-        true
+        let oldest = own.min_by_key(|(_, session)| session.used).map(|(name, _)| name.clone());
+        oldest.is_some_and(|name| sessions.remove(&name).is_some())
     }
 
     /// The child of the session that these headers name, if it is this caller's. One whose upstream is registered
@@ -194,22 +198,14 @@ impl UpstreamSessions {
 
     fn end_outdated(sessions: &mut HashMap<Name, Session>, name: &Name, owner: &Owner, target: &Target) {
         let is_outdated = |session: &Session| session.owner == *owner && session.is_outdated(target);
-        if sessions.get(name).is_some_and(is_outdated)
-            && let Some(multiplexer) = sessions.remove(name).as_ref().and_then(Session::multiplexer)
-        {
-            multiplexer.end();
+        if sessions.get(name).is_some_and(is_outdated) {
+            sessions.remove(name);
         }
     }
 
     fn make_room(sessions: &mut HashMap<Name, Session>, owner: &Owner, tenant: &TenantId, now: Instant) -> Result<()> {
         let has_ended = |session: &Session| session.multiplexer().is_some_and(|multiplexer| multiplexer.has_ended());
-        sessions.retain(|_, session| {
-            let stays = now.duration_since(session.used) < IDLE && !has_ended(session);
-            if let (false, Some(multiplexer)) = (stays, session.multiplexer()) {
-                multiplexer.end();
-            }
-            stays
-        });
+        sessions.retain(|_, session| now.duration_since(session.used) < IDLE && !has_ended(session));
         let own = sessions.values().filter(|session| session.owner == *owner).count();
         let of_tenant = sessions.values().filter(|session| session.tenant == *tenant).count();
         if sessions.len() >= MAX_SESSIONS || of_tenant >= MAX_SESSIONS_OF_TENANT || own >= MAX_SESSIONS_OF_KEY {
@@ -225,11 +221,7 @@ impl UpstreamSessions {
 
     /// The session has ended.
     pub fn end(&self, upstream: &str, id: &HeaderValue) {
-        let ended = self.0.lock().remove(&(upstream.to_owned(), id.clone()));
-        // A client may still listen to it.
-        if let Some(multiplexer) = ended.as_ref().and_then(Session::multiplexer) {
-            multiplexer.end();
-        }
+        self.0.lock().remove(&(upstream.to_owned(), id.clone()));
     }
 }
 
