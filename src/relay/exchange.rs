@@ -194,10 +194,7 @@ impl Exchange {
             return;
         };
         let taken = self.calls.contains_key(id) || self.requests.contains_key(id);
-        if taken
-            || id.starts_with(OWN_ID)
-            || !(id.starts_with('"') || id.starts_with('-') || id.as_bytes()[0].is_ascii_digit())
-        {
+        if taken || id.starts_with(OWN_ID) {
             let problem = "the id of a request must be a text or a number that no other request has";
             return self.answer(message::error(Some(id), INVALID_REQUEST, problem)).await;
         }

@@ -29,14 +29,13 @@ use crate::{
 };
 
 /// How the upstream's tools become known.
-#[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Tools {
     /// The relay lists them over the client's own connection, which is the only one.
     Observed,
     /// The relay lists them over one of several connections; haldir also lists them itself.
     Beside,
-    /// haldir, over a connection of its own, when they were not looked at for a while.
-    Asked,
+    /// haldir, over this connection of its own, when they were not looked at for a while.
+    Asked(Arc<Link>),
 }
 
 /// Decides for one caller on the calls of one upstream.
@@ -48,8 +47,6 @@ pub struct Governor {
     session: Option<Arc<BoundSession>>,
     tools: Tools,
     asking: AskSettings,
-    /// The upstream's connection, where the caller has it already.
-    link: Option<Arc<Link>>,
     /// Where changes of what may be called are looked for.
     changes: ToolChanges,
     /// Whether it was said what the budget does not count.
@@ -67,13 +64,7 @@ impl Governor {
         (asking, changes): (AskSettings, ToolChanges),
     ) -> Self {
         let warned = AtomicBool::new(false);
-        Self { haldir, credential, upstream, session, tools, asking, link: None, changes, warned }
-    }
-
-    /// Of an upstream that is reached over this connection.
-    #[must_use]
-    pub fn over(self, link: Arc<Link>) -> Self {
-        Self { link: Some(link), ..self }
+        Self { haldir, credential, upstream, session, tools, asking, changes, warned }
     }
 
     async fn decide(&self, asked: CallAttempt) -> Result<Decision> {
@@ -86,7 +77,10 @@ impl Governor {
         };
         let session_id = self.session(asked.session.clone()).await?;
         self.haldir.know_secrets(&cx, &self.upstream)?;
-        let not_listed = if self.tools == Tools::Asked { self.look_at_tools(&cx).await? } else { None };
+        let not_listed = match &self.tools {
+            Tools::Asked(link) => self.look_at_tools(&cx, link).await?,
+            Tools::Observed | Tools::Beside => None,
+        };
         let CallAttempt { tool, arguments, is_listed, decided, asks, is_undecided, .. } = asked;
         if let Some(ElicitedDecision { response, approved, proof }) = decided.filter(|_| self.asking.enabled) {
             let was_asked = |proof: String| proxied::was_asked(&cx, &response.request_id, &proof);
@@ -173,10 +167,8 @@ impl Governor {
     }
 
     /// A tool that has changed is found out before it is called. Answers why the tools could not be listed, if so.
-    async fn look_at_tools(&self, cx: &OutwardContext) -> Result<Option<String>> {
-        if let Some(link) = &self.link
-            && !link.must_list().await
-        {
+    async fn look_at_tools(&self, cx: &OutwardContext, link: &Link) -> Result<Option<String>> {
+        if !link.must_list().await {
             return Ok(None);
         }
         let Ok(reach) = proxied::reach(cx, &self.upstream) else { return Ok(None) };
@@ -203,7 +195,7 @@ impl Govern for Governor {
     fn observe(&self, tools: Vec<Box<RawValue>>) -> BoxFuture<'_, Result<()>> {
         async move {
             let cx = self.haldir.watch_proxy(&self.credential)?;
-            let audience = if self.tools == Tools::Observed { Audience::Everyone } else { Audience::One };
+            let audience = if matches!(self.tools, Tools::Observed) { Audience::Everyone } else { Audience::One };
             self.haldir.observe_tools(&cx, &self.upstream, tools, audience).await?;
             self.warn_of_uncounted(&cx)
         }
@@ -212,7 +204,7 @@ impl Govern for Governor {
 
     fn visible(&self, tools: &[&RawValue]) -> Result<Vec<bool>> {
         let cx = self.haldir.watch_proxy(&self.credential)?;
-        if let Some(link) = &self.link
+        if let Tools::Asked(link) = &self.tools
             && !self.haldir.knows_tools(&cx, &self.upstream, tools)?
         {
             // The client may call what it sees here.

@@ -64,6 +64,14 @@ pub fn not_answered(why: &str) -> String {
     format!("the upstream did not answer: {why}")
 }
 
+/// Whether requests that name these sessions are all of one client, as far as that can be told: only then is what names none
+/// of them handed to the newest.
+pub fn are_one_clients<'a>(mut sessions: impl Iterator<Item = &'a Option<String>>) -> bool {
+    let Some(first) = sessions.next() else { return true };
+    let mut others = sessions.peekable();
+    others.peek().is_none() || first.is_some() && others.all(|other| other == first)
+}
+
 /// Mid-call requests of a connection that belong to no call, since the client's last request.
 #[derive(Default)]
 pub struct OutsideCalls(Mutex<Option<Arc<MidCallRequests>>>);

@@ -20,12 +20,13 @@ use tokio_util::{
 };
 
 use self::{
-    in_flight::{CancelOnDrop, InFlight},
+    in_flight::InFlight,
     request::{ClientNames, Request, named},
 };
 use super::{
     bridge::Bridge,
     govern::{Govern, Redact},
+    mid_call::are_one_clients,
     wrap::{Bounds, Relay},
 };
 use crate::{
@@ -54,8 +55,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(15);
 /// The messages for a request, up to its answer.
 pub struct Messages {
     receiver: bounded::Receiver,
-    /// Cancels the request when this is dropped.
-    _leaving: Option<CancelOnDrop>,
+    /// What is cancelled when this is dropped: from 2026-07-28 on, a client that disconnects cancels its request.
+    leaving: Option<InFlight>,
     /// Ends its turn, and the request itself, in good time; the turn ends with this too.
     _clock: Option<AbortOnDropHandle<()>>,
 }
@@ -72,6 +73,12 @@ impl Messages {
     /// The next message; the answer is the last one.
     pub async fn next(&mut self) -> Option<String> {
         self.receiver.recv().await
+    }
+}
+
+impl Drop for Messages {
+    fn drop(&mut self) {
+        self.leaving.as_ref().map(InFlight::take_back);
     }
 }
 
@@ -191,7 +198,7 @@ impl Multiplexer {
             return None;
         }
         // Only then is it made: it takes the request back when it is dropped.
-        Some(Messages { receiver, _leaving: shared.then(|| CancelOnDrop(in_flight)), _clock: clock })
+        Some(Messages { receiver, leaving: shared.then_some(in_flight), _clock: clock })
     }
 
     /// Passes on what is not answered.
@@ -238,7 +245,7 @@ impl Multiplexer {
             let _ = sender.try_send(text);
         }
         routes.listener = Some(sender);
-        Messages { receiver: heard, _leaving: None, _clock: None }
+        Messages { receiver: heard, leaving: None, _clock: None }
     }
 }
 
@@ -318,13 +325,9 @@ impl Routes {
     /// The newest request, if all that are under way are of one client as far as that can be told: what names none of them
     /// is heard by the client that it is for, or by none.
     fn only(&self) -> Option<usize> {
-        let mut all =
-            self.open.iter().enumerate().rev().filter(|(_, open)| !open.is_subscription && !open.sender.is_closed());
-        let (newest, first) = all.next()?;
-        let mut others = all.peekable();
-        let is_one = others.peek().is_none()
-            || first.session.is_some() && others.all(|(_, other)| other.session == first.session);
-        is_one.then_some(newest)
+        let is_asked = |open: &&Request| !open.is_subscription && !open.sender.is_closed();
+        let is_one = are_one_clients(self.open.iter().filter(is_asked).map(|open| &open.session));
+        self.open.iter().rposition(|open| is_asked(&open)).filter(|_| is_one)
     }
 
     fn hand_to_listener(&mut self, text: String) {

@@ -115,7 +115,7 @@ async fn passed(app: &App, credential: &Credential, name: &str, request: Request
         let problem = "the MCP session is unknown or has ended: initialise again";
         return Ok(rpc_error(StatusCode::NOT_FOUND, lines::id_in(&body).as_deref(), INVALID_REQUEST, problem));
     };
-    let governor = Arc::new(route.governor(Tools::Asked).over(Arc::clone(&route.link)));
+    let governor = Arc::new(route.governor(Tools::Asked(Arc::clone(&route.link))));
     let (secrets, limits) = (route.secrets(), *route.link.limits());
     let exchange = Exchange { route, place, governor, secrets, limits, open, client: None };
     if method == Method::POST {

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use serde_json::{Value, json, value::RawValue};
 
-use super::{Ids, Step};
+use super::{super::mid_call, Ids, Step};
 use crate::{
     crypto,
     protocol::{
@@ -257,10 +257,8 @@ impl OldServer {
     /// of them, and only their session tells their client.
     fn are_one_clients(&self) -> bool {
         let paused = self.paused.iter().map(|paused| &paused.request);
-        let mut all = self.in_flight.iter().filter(|open| open.may_ask()).chain(paused).map(|open| &open.session);
-        let Some(first) = all.next().filter(|_| self.shared) else { return true };
-        let mut others = all.peekable();
-        others.peek().is_none() || first.is_some() && others.all(|other| other == first)
+        let all = self.in_flight.iter().filter(|open| open.may_ask()).chain(paused);
+        !self.shared || mid_call::are_one_clients(all.map(|open| &open.session))
     }
 
     /// Whether so many bytes may be kept besides.

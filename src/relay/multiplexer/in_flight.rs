@@ -24,7 +24,7 @@ pub(super) struct InFlight {
 
 impl InFlight {
     /// Cancels it, if it is still in flight.
-    fn take_back(&self) -> Option<Request> {
+    pub(super) fn take_back(&self) -> Option<Request> {
         let open = {
             let mut routes = self.routes.lock();
             let at = routes.open.iter().position(|open| open.number == self.number)?;
@@ -56,14 +56,5 @@ impl InFlight {
         let id = open.client.as_ref().map_or(&open.id, |client| &client.id);
         // A client that has not read what came before sees the stream end.
         let _ = open.sender.try_send(message::error(Some(id), INTERNAL_ERROR, "the upstream did not answer in time"));
-    }
-}
-
-/// From 2026-07-28 on, a client that disconnects cancels its request.
-pub(super) struct CancelOnDrop(pub(super) InFlight);
-
-impl Drop for CancelOnDrop {
-    fn drop(&mut self) {
-        self.0.take_back();
     }
 }
