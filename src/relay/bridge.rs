@@ -140,36 +140,25 @@ impl Bridge {
     /// The upstream has ended. Some do when they are begun with in a way that they do not know: the next one is to be told
     /// this first. `told` is what the client is told if nothing helps.
     pub fn upstream_ended(&mut self, told: &str) -> Option<String> {
-        if !matches!(self.state, Negotiation::Asked { .. }) {
-            return None;
-        }
-        let Negotiation::Asked { id, first } = std::mem::replace(&mut self.state, Negotiation::Fresh) else {
-            return None;
-        };
+        let Negotiation::Asked { id, first } = &mut self.state else { return None };
+        let id = id.clone();
         match first {
             First::Initialize(initialize) => {
                 let refused = message::error(Some(&id), INTERNAL_ERROR, told);
+                let initialize = std::mem::take(initialize);
                 Some(self.discover_again(id, initialize, refused))
             }
             First::SecondDiscover { initialize, refused, again: false } => {
+                let (initialize, refused) = (std::mem::take(initialize), std::mem::take(refused));
                 Some(self.discover_again(id, initialize, refused))
             }
-            First::Discover(first) if !self.always => {
-                self.state = Negotiation::Asked { id, first: First::Discover(first) };
-                None
-            }
+            First::Discover(_) if !self.always => None,
             First::Discover(first) | First::Probe(first) => {
+                let first = std::mem::take(first);
                 self.ignored = Some(id);
-                let steps = self.shake_hands(first, String::new());
-                steps.into_iter().find_map(|step| match step {
-                    Step::Upstream(text) => Some(text),
-                    Step::Client(_) => None,
-                })
+                Some(self.shake_hands(first, String::new()))
             }
-            first => {
-                self.state = Negotiation::Asked { id, first };
-                None
-            }
+            First::SecondDiscover { .. } | First::SecondInitialize { .. } => None,
         }
     }
 
@@ -217,7 +206,7 @@ impl Bridge {
                 if !message.is("server/discover") {
                     self.held.push(text.clone());
                 }
-                return self.shake_hands(text, String::new());
+                return vec![Step::Upstream(self.shake_hands(text, String::new()))];
             }
             Some("server/discover") => First::Discover(text.clone()),
             _ if message.is_modern() => {
@@ -235,11 +224,11 @@ impl Bridge {
     }
 
     /// Begins with the handshake, after the server refused anything else.
-    fn shake_hands(&mut self, first: String, refused: String) -> Vec<Step> {
+    fn shake_hands(&mut self, first: String, refused: String) -> String {
         let id = self.ids.next();
         let initialize = OldServer::initialize(&id, &first);
         self.state = Negotiation::Asked { id, first: First::SecondInitialize { first, refused } };
-        vec![Step::Upstream(initialize)]
+        initialize
     }
 
     /// The first words are answered.
@@ -270,7 +259,9 @@ impl Bridge {
                 }
                 return steps;
             }
-            First::Discover(first) | First::Probe(first) => return self.shake_hands(first, answer.to_owned()),
+            First::Discover(first) | First::Probe(first) => {
+                return vec![Step::Upstream(self.shake_hands(first, answer.to_owned()))];
+            }
             First::SecondDiscover { initialize, .. } if modern => {
                 let (server, welcome) = NewServer::new(&initialize, &result.unwrap_or_default());
                 self.state = Negotiation::New(Box::new(server));

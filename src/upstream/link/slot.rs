@@ -32,18 +32,14 @@ enum Phase {
 impl Slot {
     /// The connection that there is, whether or not it can still be used.
     pub(super) fn made(&self) -> Option<&Connected> {
-        match &self.phase {
-            Phase::Made(connected) => Some(connected),
-            Phase::Empty | Phase::Starting { .. } => None,
-        }
+        let Phase::Made(connected) = &self.phase else { return None };
+        Some(connected)
     }
 
     /// The same.
     pub(super) fn made_mut(&mut self) -> Option<&mut Connected> {
-        match &mut self.phase {
-            Phase::Made(connected) => Some(connected),
-            Phase::Empty | Phase::Starting { .. } => None,
-        }
+        let Phase::Made(connected) = &mut self.phase else { return None };
+        Some(connected)
     }
 
     /// One that can be used, if there is one.
@@ -83,16 +79,10 @@ impl Slot {
         let made = ended.unwrap_or_else(|_| {
             Err(Failure::unsent(FailureKind::Unavailable, "the attempt to connect to it was given up"))
         });
-        match made {
-            Ok((connected, revisions)) => {
-                self.phase = Phase::Made(connected);
-                Ok(Some(revisions))
-            }
-            Err(failure) => {
-                self.failed = Some((Instant::now(), failure.clone()));
-                Err(failure)
-            }
-        }
+        let (connected, revisions) =
+            made.inspect_err(|failure| self.failed = Some((Instant::now(), failure.clone())))?;
+        self.phase = Phase::Made(connected);
+        Ok(Some(revisions))
     }
 
     /// Ends the connection, or the attempt to make one.
