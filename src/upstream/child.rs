@@ -12,7 +12,7 @@ use std::{
 
 use serde::{
     Deserialize, Deserializer,
-    de::{self, Visitor},
+    de::{Error as _, Unexpected},
 };
 use tokio::{
     process::{Child, ChildStdin, ChildStdout, Command},
@@ -95,25 +95,12 @@ struct Seconds(i64);
 
 impl<'de> Deserialize<'de> for Seconds {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Written;
-
-        impl Visitor<'_> for Written {
-            type Value = Seconds;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a number of seconds, or a duration such as \"90s\", \"15m\" or \"1h\"")
-            }
-
-            fn visit_i64<E: de::Error>(self, seconds: i64) -> Result<Seconds, E> {
-                Ok(Seconds(seconds))
-            }
-
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<Seconds, E> {
-                parse_seconds(text).map(Seconds).map_err(E::custom)
-            }
+        let expected = "a number of seconds, or a duration such as \"90s\", \"15m\" or \"1h\"";
+        match toml::Value::deserialize(deserializer)? {
+            toml::Value::Integer(seconds) => Ok(Self(seconds)),
+            toml::Value::String(text) => parse_seconds(&text).map(Self).map_err(D::Error::custom),
+            other => Err(D::Error::invalid_type(Unexpected::Other(other.type_str()), &expected)),
         }
-
-        deserializer.deserialize_any(Written)
     }
 }
 
