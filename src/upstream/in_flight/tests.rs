@@ -20,9 +20,9 @@ fn enter(in_flight: &InFlight, listener: Option<&CallListener>, pace: &Arc<CallC
 }
 
 /// A call is answered.
-fn answer(in_flight: &InFlight, id: u64) {
-    let text = response(&id.to_string(), "{}");
-    in_flight.answered(&id.to_string(), &Message::read(&text).unwrap());
+fn answer(call: &Ticket) {
+    let text = response(&call.id.to_string(), "{}");
+    call.in_flight.answered(&call.id.to_string(), &Message::read(&text).unwrap());
 }
 
 fn heard_in(in_flight: &InFlight, text: &str, stream: Option<&str>) -> Taken {
@@ -42,13 +42,13 @@ async fn what_names_no_call_is_for_the_newest_of_one_client_and_for_nobody_where
     assert!(matches!(heard_in(&in_flight, ASKS, None), Taken::Refused(_)));
     assert!(matches!(heard_in(&in_flight, LOGS, None), Taken::Done));
     assert!(heard.try_recv().is_err() && heard_too.try_recv().is_err());
-    answer(&in_flight, 2);
+    answer(&second);
     drop(second);
     assert!(matches!(heard_in(&in_flight, LOGS, None), Taken::Done) && heard.try_recv().is_ok());
     // A call without a listener belongs to a client too.
     let plain = enter(&in_flight, None, &Arc::default());
     assert!(matches!(heard_in(&in_flight, ASKS, None), Taken::Refused(_)));
-    answer(&in_flight, 3);
+    answer(&plain);
     drop(plain);
     // One that was given up may still be asked about: what is asked is not for the next client.
     drop(first);
