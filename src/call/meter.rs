@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use futures::FutureExt;
+use futures::{FutureExt, future::join_all};
 use parking_lot::Mutex;
 
 use crate::{
@@ -70,16 +70,16 @@ impl Meter {
         if counted.is_empty() {
             return;
         }
-        let stored = Arc::new(counted);
-        let counted = Arc::clone(&stored);
-        let work = move |tx: &mut Tx| {
-            let usage = |calls| Usage { calls, secret_reads: 0 };
-            Ok(counted.iter().try_for_each(|(tenant, day, n)| tx.add_usage(tenant, Month::of(*day), usage(*n)))?)
-        };
-        match store.write_for_all(work).await {
-            Ok(()) => stored.iter().for_each(|(tenant, day, n)| self.add(tenant, *day, -n)),
-            Err(error) => tracing::warn!(%error, "calls that were counted are not stored yet"),
-        }
+        // A write for each tenant, since each locks its own; all of them are enqueued before the first is waited for.
+        let stored = counted.into_iter().map(|(tenant, day, n)| async move {
+            let of = tenant.clone();
+            let work = move |tx: &mut Tx| Ok(tx.add_usage(&of, Month::of(day), Usage { calls: n, secret_reads: 0 })?);
+            match store.write(&tenant, work).await {
+                Ok(()) => self.add(&tenant, day, -n),
+                Err(error) => tracing::warn!(%error, "calls that were counted are not stored yet"),
+            }
+        });
+        join_all(stored).await;
     }
 
     fn add(&self, tenant: &TenantId, day: Day, added: i64) {

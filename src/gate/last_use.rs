@@ -37,11 +37,11 @@ impl LastUse {
         }
         noted.insert(key.digest, now);
         drop(noted);
-        let (store, digest) = (store.clone(), key.digest);
+        let (store, digest, tenant) = (store.clone(), key.digest, key.tenant.clone());
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn(async move {
                 let update = move |tx: &mut crate::store::Tx| Ok(tx.update_api_key(&digest, ApiKeyUpdate::Used(now))?);
-                if let Err(error) = store.write_for_all(update).await {
+                if let Err(error) = store.write(&tenant, update).await {
                     tracing::warn!(%error, "the last use of a key was not noted");
                 }
             });

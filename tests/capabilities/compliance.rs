@@ -492,10 +492,10 @@ fn the_score_follows_what_is_done() {
     assert_eq!(state("approvals"), "pass");
     haldir.ok("storeSecret", &json!({"name": "k", "value": "v"}));
     assert_eq!(state("encryption"), "pass");
-    house.sql().execute("UPDATE secrets SET version = version + 1", []).unwrap();
+    house.change("UPDATE secrets SET version = version + 1");
     assert_eq!(state("encryption"), "fail");
     haldir.clock.advance_seconds(2 * DAY);
     assert_eq!((state("audit_trail"), state("spend_governance")), ("warn".into(), "pass".into()));
-    house.sql().execute("UPDATE audit_entries SET tool = 'x' WHERE place = 3", []).unwrap();
+    house.change("UPDATE audit_entries SET tool = 'x' WHERE place = 3");
     assert_eq!(state("audit_trail"), "fail");
 }

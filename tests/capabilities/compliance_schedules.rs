@@ -17,9 +17,9 @@ fn create(operator: &Client, receiver: &Receiver, cadence: &str) -> Value {
 
 /// Sets a schedule this many days back, as if no server had run since.
 fn back(house: &House, schedule: &Value, days: i64) {
-    let update =
-        "UPDATE compliance_schedules SET period_start = period_start - ?1 * 86400000000, due_at = 0 WHERE id = ?2";
-    assert_eq!(house.sql().execute(update, (days, text(schedule, "schedule_id"))).unwrap(), 1);
+    let schedule = text(schedule, "schedule_id");
+    let set = format!("period_start = period_start - {days} * 86400000000, due_at = 0");
+    assert_eq!(house.change(&format!("UPDATE compliance_schedules SET {set} WHERE id = '{schedule}'")), 1);
 }
 
 /// The packs that arrived, by the period that they are of, with the ids of their events.

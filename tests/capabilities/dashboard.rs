@@ -550,7 +550,7 @@ fn the_whole_log_is_verified_from_a_page() {
     let says = format!("The whole log is verified: all {} entries", operator.log_size());
     assert!(page.contains(&says) && page.contains("class=\"notice good\""), "{page}");
     let broken = operator.log_size() - 1;
-    house.sql().execute("UPDATE audit_entries SET cost = 5000000000 WHERE place = ?1", [broken]).unwrap();
+    house.change(&format!("UPDATE audit_entries SET cost = 5000000000 WHERE place = {broken}"));
     let page = result();
     assert!(page.contains(&format!("The log is broken: entry {broken}")), "{page}");
     assert!(page.contains("class=\"notice bad\""), "{page}");
@@ -595,9 +595,8 @@ fn an_altered_and_a_missing_entry_are_shown_in_their_places() {
     let page = browser.page("/dashboard/trail");
     assert!(!page.contains("ALTERED") && !page.contains("missing"), "{page}");
     let size = operator.log_size();
-    let sql = house.sql();
-    sql.execute("UPDATE audit_entries SET cost = 5000000000 WHERE place = ?1", [size - 2]).unwrap();
-    sql.execute("DELETE FROM audit_entries WHERE place = ?1", [size - 1]).unwrap();
+    house.change(&format!("UPDATE audit_entries SET cost = 5000000000 WHERE place = {}", size - 2));
+    house.change(&format!("DELETE FROM audit_entries WHERE place = {}", size - 1));
     let page = browser.page("/dashboard/trail");
     assert!(page.contains("ALTERED"), "{page}");
     assert!(

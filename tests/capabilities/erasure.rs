@@ -233,7 +233,7 @@ fn an_interrupted_erasure_goes_on_and_what_was_altered_is_not_made_true() {
         }
     });
     haldir.ok("stopAgent", &json!({"agent_id": NAME}));
-    house.sql().execute("UPDATE audit_entries SET cost = 1 WHERE place = 1900", []).unwrap();
+    house.change("UPDATE audit_entries SET cost = 1 WHERE place = 1900");
     let of = json!({"agent_id": NAME, "dry_run": false});
     haldir.refused("eraseAgent", &of);
     let begun = haldir.ok("listErasures", &json!({}));
@@ -245,7 +245,7 @@ fn an_interrupted_erasure_goes_on_and_what_was_altered_is_not_made_true() {
     drop(haldir);
 
     let haldir = open(&house, &key);
-    house.sql().execute("UPDATE audit_entries SET cost = 0 WHERE place = 1900", []).unwrap();
+    house.change("UPDATE audit_entries SET cost = 0 WHERE place = 1900");
     let erased = erase(&haldir, &of);
     assert_eq!((text(&erased, "erasure_id").as_str(), integer(&erased, "entries")), ("era_1", 2_302), "{erased}");
     assert_eq!(haldir.verify()["verified"], true);

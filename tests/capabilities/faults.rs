@@ -90,15 +90,12 @@ fn thousands_of_descendants_end_with_their_parent_and_only_once() {
     let (_server, operator) = house.serve_operator();
     let ids: Vec<_> = (0..2).map(|_| operator.session(&json!({}))).collect();
     // Sessions by the thousands: leaves below the first.
-    house
-        .sql()
-        .execute_batch(&format!(
-            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 4000)
+    house.change(&format!(
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 4000)
              INSERT INTO sessions (tenant, id, agent_id, scopes, created_at, parent, depth, created_by)
              SELECT 'local', 'ses_' || i, 'a', '[]', i, '{}', 1, 'x' FROM n",
-            ids[0]
-        ))
-        .unwrap();
+        ids[0]
+    ));
     let revoke = |id: &str| operator.delete(&format!("/v1/sessions/{id}")).ok();
     let revoked = revoke(&ids[0]);
     assert_eq!(revoked["cascade_revoked_count"], 4000);

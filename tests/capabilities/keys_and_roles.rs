@@ -393,7 +393,7 @@ fn an_expired_key_is_refused() {
     let agent = operator.mint(&json!({"expires_in": 1000}));
     agent.get("/v1/sessions").ok();
     let expire = "UPDATE api_keys SET expires_at = 1 WHERE expires_at IS NOT NULL";
-    assert_eq!(house.sql().execute(expire, []), Ok(1));
+    assert_eq!(house.change(expire), 1);
     agent.get("/v1/sessions").refused(401, "unauthorized");
 }
 

@@ -125,7 +125,7 @@ fn a_log_that_was_rewritten_is_not_mirrored_again() {
     let lines = || fs::read_to_string(&file).unwrap_or_default();
     until("the checkpoint", || lines().contains(&format!("\"tree_size\":{size}")));
     // The tree's first leaf: no proof leads from what was mirrored to what comes.
-    house.sql().execute("UPDATE audit_entries SET actor = 'nobody' WHERE place = 1", []).unwrap();
+    house.change("UPDATE audit_entries SET actor = 'nobody' WHERE place = 1");
     let before = lines();
     grow(&operator);
     until("the report", || server.process.errors().contains("the log is not mirrored"));

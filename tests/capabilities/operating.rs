@@ -2,8 +2,6 @@
 
 use std::process::Command;
 
-use rusqlite::params;
-
 use crate::support::{
     HeldPort, House, InProcess, Receiver, Reply, Server, integer, json, text, until, upstream::Upstream,
 };
@@ -98,13 +96,12 @@ fn dead_letters_of_a_webhook_are_bounded() {
     operator.post("/v1/webhooks", &json!({"url": receiver.url(), "events": ["anomaly"]})).ok();
     {
         // As if there had been two hundred thousand, of which the first were given up.
-        let connection = house.sql();
         for seq in 1..=3 {
-            let letter =
-                "INSERT INTO webhook_dead VALUES ('local', 1, ?1, 'evt_' || ?1, 'anomaly', '{}', ?2, 1, ?2, 'x')";
-            connection.execute(letter, params![seq, 9_000_000_000_000_000_i64]).unwrap();
+            let at = 9_000_000_000_000_000_i64;
+            let letter = format!("'local', 1, {seq}, 'evt_{seq}', 'anomaly', '{{}}', {at}, 1, {at}, 'x'");
+            house.change(&format!("INSERT INTO webhook_dead VALUES ({letter})"));
         }
-        connection.execute("UPDATE webhooks SET last_seq = 200000", []).unwrap();
+        house.change("UPDATE webhooks SET last_seq = 200000");
     }
     receiver.always(Reply::status(410));
     let session = operator.session(&json!({}));
@@ -131,7 +128,7 @@ fn what_was_not_reached_is_named_with_its_cause() {
     let operator = server.first_key();
     operator.post("/v1/proxy/upstreams", &json!({"name": "up", "url": upstream.url()})).ok();
     let moved = format!("http://{place}/mcp");
-    house.sql().execute("UPDATE upstreams SET url = ?1", [&moved]).unwrap();
+    house.change(&format!("UPDATE upstreams SET url = '{moved}'"));
     drop(server);
     let server = Server::start(house.serving());
     let agent = server.with_key(operator.key());

@@ -55,7 +55,7 @@ fn the_overview_has_every_field_that_the_product_s_console_reads() {
 fn an_altered_head_shows_in_the_overview() {
     let house = House::new();
     let (_server, operator) = house.serve_operator();
-    house.sql().execute_batch("UPDATE audit_heads SET actions = actions + 1 WHERE tenant = 'local'").unwrap();
+    house.change("UPDATE audit_heads SET actions = actions + 1 WHERE tenant = 'local'");
     let seen = operator.get("/v1/admin/overview").ok();
     assert_eq!((&seen["audit"]["chain_verified"], &seen["health"]["status"]), (&json!(false), &json!("degraded")));
 }

@@ -331,7 +331,7 @@ fn an_attacker_with_only_the_database_can_neither_add_nor_change_a_signing_key()
             .unwrap();
         haldir.ok("getTreeHead", &json!({}));
     }
-    let stored: Vec<u8> = house.sql_value("SELECT seed FROM signing_keys");
+    let stored: Vec<u8> = house.sql().query_row("SELECT seed FROM signing_keys", [], |row| row.get(0)).unwrap();
     assert_eq!(stored.len(), 24 + 32 + 16, "sealed: nonce, seed, tag");
 }
 

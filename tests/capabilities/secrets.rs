@@ -218,7 +218,8 @@ fn a_sealed_value_that_was_moved_or_altered_does_not_open() {
     for name in ["a", "b"] {
         operator.post("/v1/secrets", &json!({"name": name, "value": PLANTED})).ok();
     }
-    let sealed: Vec<u8> = house.sql_value("SELECT sealed FROM secrets WHERE name = 'b'");
+    let sealed: Vec<u8> =
+        house.sql().query_row("SELECT sealed FROM secrets WHERE name = 'b'", [], |row| row.get(0)).unwrap();
     let mut altered = sealed.clone();
     altered[30] ^= 1;
     for (name, blob) in [("a", &sealed), ("b", &altered)] {

@@ -160,7 +160,7 @@ fn both_secrets_are_valid_for_the_overlap_and_neither_lies_in_the_store() {
     assert!(signed(&got[0], &new) && !signed(&got[0], &old));
     assert!(signed_by_the_standard(&got[0], &new) && signed_by_the_standard(&got[0], &old));
     // As if the overlap had passed.
-    house.sql().execute("UPDATE webhooks SET previous_until = 1", []).unwrap();
+    house.change("UPDATE webhooks SET previous_until = 1");
     operator.post("/v1/webhooks/1/ping", &json!({})).ok();
     let got = receiver.wait_for(2);
     assert!(signed(&got[1], &new) && signed_by_the_standard(&got[1], &new) && !signed_by_the_standard(&got[1], &old));

@@ -95,6 +95,8 @@ pub(crate) enum Retry {
     Never,
     /// One of its jobs has failed in a way that undid the others: each is to run in a transaction of its own.
     OneByOne,
+    /// Another process holds a tenant's lock: the jobs of each tenant are to run in a transaction of their own.
+    ByTenant,
     /// Another process stood in the way, or the connection was lost: the same again, after a pause.
     Again,
 }

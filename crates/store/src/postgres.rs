@@ -14,7 +14,7 @@ mod migrations;
 mod tests;
 
 use std::{
-    fmt,
+    fmt, io,
     net::IpAddr,
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
@@ -182,10 +182,11 @@ impl Server {
 
     /// Opens a connection, whose socket is served until the client is dropped; and whether statements may be prepared by name on it.
     fn connect(&self) -> std::result::Result<(Client, bool), Failure> {
-        let lost = |cause: String| {
+        let failed = |cause: String, retry| {
             self.outage.begin(&cause);
-            Failure { error: Error::new(Code::Unavailable, UNREACHABLE), retry: Retry::Again, is_lost: true }
+            Failure { error: Error::new(Code::Unavailable, UNREACHABLE), retry, is_lost: true }
         };
+        let lost = |cause| failed(cause, Retry::Again);
         let Some(runtime) = &self.runtime else { return Err(lost("the store is closed".to_owned())) };
         let (config, tls, named) = (self.settings.config.clone(), self.tls.clone(), self.settings.named_statements);
         let mark = haldir_core::crypto::name::<12>("c").map_err(|error| lost(error.to_string()))?;
@@ -201,11 +202,24 @@ impl Server {
                 self.outage.end();
                 Ok(connected)
             }
-            Ok(Ok(Err(error))) => Err(lost(error_text(&error))),
+            Ok(Ok(Err(error))) => {
+                Err(failed(error_text(&error), if may_pass(&error) { Retry::Again } else { Retry::Never }))
+            }
             Ok(Err(_)) => Err(lost(format!("no answer within {} s", CONNECT_LIMIT.as_secs()))),
             Err(_) => Err(lost("connecting to the database failed".to_owned())),
         }
     }
+}
+
+/// Whether a later attempt to connect may succeed without a change of the settings.
+fn may_pass(error: &tokio_postgres::Error) -> bool {
+    if let Some(code) = error.code() {
+        let passing = [SqlState::CANNOT_CONNECT_NOW, SqlState::TOO_MANY_CONNECTIONS, SqlState::ADMIN_SHUTDOWN];
+        return passing.contains(code) || code.code().starts_with("08");
+    }
+    let cause = std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<io::Error>());
+    // rustls refuses a certificate with InvalidData.
+    cause.is_some_and(|cause| cause.kind() != io::ErrorKind::InvalidData)
 }
 
 async fn open_one(config: &Config, tls: MakeRustlsConnect) -> std::result::Result<Client, tokio_postgres::Error> {

@@ -59,9 +59,9 @@ impl Readers {
         let outcome = work(&tx);
         if let Some((connection, _lease)) = tx.into_connection() {
             // A connection whose transaction does not end is dropped, not kept: its lock would hold back the log.
-            connection.end_read()?;
+            let has_ended = connection.end_read().inspect_err(|error| tracing::warn!(%error, "a read did not end"));
             let mut pool = self.pool.lock().unwrap_or_else(PoisonError::into_inner);
-            if pool.idle.len() < MAX_IDLE {
+            if has_ended.is_ok() && pool.idle.len() < MAX_IDLE {
                 pool.idle.push(connection);
             }
         }

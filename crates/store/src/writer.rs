@@ -185,11 +185,15 @@ fn run(jobs: &Receiver<Job>, queued: &Queued, batch: &mut Batch) {
                 let committed = run_again(batch, &mut taken);
                 answer(queued, taken, &committed);
             }
-            Err(Retry::OneByOne) => {
-                for job in taken {
-                    let mut alone = vec![job];
-                    let committed = run_again(batch, &mut alone);
-                    answer(queued, alone, &committed);
+            Err(retry) => {
+                // Stable: jobs of a tenant stay in their order.
+                taken.sort_by(|one, other| one.tenant.cmp(&other.tenant));
+                while let Some(first) = taken.first() {
+                    let is_of_group = |job: &Job| retry == Retry::ByTenant && job.tenant == first.tenant;
+                    let size = taken.iter().take_while(|job| is_of_group(job)).count().max(1);
+                    let mut group: Vec<Job> = taken.drain(..size).collect();
+                    let committed = run_again(batch, &mut group);
+                    answer(queued, group, &committed);
                 }
             }
         }

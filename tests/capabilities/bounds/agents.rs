@@ -89,7 +89,7 @@ fn a_session_below_a_revoked_one_may_not_act_whatever_its_own_row_says() {
     let grandchild = operator.session(&json!({"parent_session_id": child}));
     operator.delete(&format!("/v1/sessions/{root}")).ok();
     // As a process leaves it that ended between two of the transactions that mark sessions.
-    house.sql().execute("UPDATE sessions SET revoked_at = NULL WHERE id <> ?1", [&root]).unwrap();
+    house.change(&format!("UPDATE sessions SET revoked_at = NULL WHERE id <> '{root}'"));
     for id in [&child, &grandchild] {
         operator.log(id, "x").refused(401, "session_invalid");
         assert_eq!(operator.get(&format!("/v1/sessions/{id}")).ok()["is_valid"], false);

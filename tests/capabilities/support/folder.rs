@@ -1,6 +1,9 @@
 //! A folder with a store.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    str::FromStr,
+};
 
 /// A folder with a store, removed when dropped.
 pub struct Folder(tempfile::TempDir);
@@ -32,9 +35,23 @@ impl Folder {
         connection
     }
 
-    /// One value from the database.
-    pub fn sql_value<T: rusqlite::types::FromSql>(&self, query: &str) -> T {
+    /// One value from the database, wherever it is.
+    #[track_caller]
+    pub fn sql_value<T: rusqlite::types::FromSql + FromStr>(&self, query: &str) -> T {
+        if let Some(answer) = super::on_postgres::ask(&self.db(), query) {
+            return answer.parse().unwrap_or_else(|_| panic!("{query}: {answer}"));
+        }
         self.sql().query_row(query, [], |row| row.get(0)).unwrap()
+    }
+
+    /// Changes rows of the database, wherever it is, and returns how many.
+    #[track_caller]
+    pub fn change(&self, statement: &str) -> usize {
+        match super::on_postgres::ask(&self.db(), statement) {
+            // The name of the command, and the number.
+            Some(answer) => answer.rsplit(' ').next().unwrap().parse().unwrap(),
+            None => self.sql().execute(statement, []).unwrap(),
+        }
     }
 
     /// The bytes of the database and its companions.

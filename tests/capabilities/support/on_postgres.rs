@@ -39,6 +39,24 @@ pub fn url(db: &Path) -> Option<String> {
     Some(address_of(&server, &name))
 }
 
+/// What the database that stands for the file `db` answers to a statement: its first value, or its name and a number of rows. An
+/// entry's place in the file is its number there, in the log of the first tenant.
+#[track_caller]
+pub fn ask(db: &Path, statement: &str) -> Option<String> {
+    let statement = statement.replace("place", "seq");
+    let mut psql = Command::new("psql");
+    psql.args([
+        "--no-psqlrc",
+        "--tuples-only",
+        "--no-align",
+        "--set=ON_ERROR_STOP=1",
+        &url(db)?,
+        "--command",
+        &statement,
+    ]);
+    Some(run(psql.env("PGOPTIONS", "-c search_path=haldir")).trim().to_owned())
+}
+
 /// Drops the database that stands for the file `db`.
 pub fn drop_database(db: &Path) {
     if let Ok(server) = env::var(SERVER)
@@ -92,8 +110,10 @@ fn database_name(db: &Path) -> String {
     format!("haldir_test_{}", digest[..12].iter().map(|byte| format!("{byte:02x}")).collect::<String>())
 }
 
-/// Runs one of the programs that come with Postgres.
-fn run(command: &mut Command) {
+/// Runs one of the programs that come with Postgres; returns what it writes.
+#[track_caller]
+fn run(command: &mut Command) -> String {
     let output = command.stdin(Stdio::null()).output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
 }

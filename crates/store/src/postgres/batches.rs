@@ -9,6 +9,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use super::connection::key;
 use crate::{
     error::{Error, Result},
     model::TenantId,
@@ -48,6 +49,11 @@ impl Batches {
             version,
         };
         Ok((batches, Box::new(move || Some(*asked.lock().unwrap_or_else(PoisonError::into_inner)))))
+    }
+
+    /// The number that each batch of the process locks, so that the end of one can be waited for.
+    pub(super) fn lock_key(&self) -> i64 {
+        key(&[b"haldir process", &self.process])
     }
 
     /// A batch for these tenants begins.

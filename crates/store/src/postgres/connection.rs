@@ -26,11 +26,13 @@ use tokio_postgres::{
 
 use super::{Server, batches::Batches, dialect, escape};
 use crate::{
-    database::{self, ColumnType, Params, Retry, Row, Value, params},
+    database::{self, ColumnType, Connection as _, Params, Retry, Row, Value, params},
     error::{Code, Error, Result},
     model::TenantId,
 };
 
+const LOST: &str = "the connection to the database was lost; try again";
+const BUSY: &str = "the database is busy with other processes; try again";
 /// Rows of a large result that are fetched at once.
 const FETCHED_ROWS: usize = 1_000;
 /// Statements that may be on their way before the first of them is waited for.
@@ -45,16 +47,14 @@ const BEGIN_READ: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET L
 /// Each statement sees what was committed before it: whatever belongs to a tenant is read behind its lock. A process that says no
 /// more, because its machine or the network has failed, loses its locks.
 const BEGIN_WRITE: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL search_path TO haldir;
-    SET LOCAL idle_in_transaction_session_timeout = '15s'; SET LOCAL lock_timeout = '20s'";
+    SET LOCAL idle_in_transaction_session_timeout = '8s'; SET LOCAL lock_timeout = '3s'";
 const LOCK: &str = "SELECT pg_advisory_xact_lock(?1)";
 /// In one order everywhere, so that no two processes wait for each other.
 const LOCK_ALL: &str = "SELECT pg_advisory_xact_lock(key) FROM
     (SELECT unnest(string_to_array(?1, ',')::bigint[]) AS key ORDER BY key) AS keys";
 const NOTE_BATCH: &str = "INSERT INTO haldir.batches (process, number) VALUES (?1, ?2)
     ON CONFLICT (process) DO UPDATE SET number = ?2, at = now()";
-/// Waits for the end of a commit of that process that is still under way.
-const NOTED_BATCH: &str = "INSERT INTO haldir.batches (process, number) VALUES (?1, 0)
-    ON CONFLICT (process) DO UPDATE SET at = now() RETURNING number";
+const NOTED_BATCH: &str = "SELECT number FROM haldir.batches WHERE process = ?1";
 /// Which process has written for each of these tenants last.
 const LAST_BATCHES: &str = "SELECT tenant, process, number FROM haldir.tenant_batches
     WHERE tenant = ANY (string_to_array(?1, ','))";
@@ -122,9 +122,36 @@ impl PostgresConnection {
         Ok(())
     }
 
+    fn disconnect(&self) {
+        self.in_transaction.set(false);
+        *self.session.borrow_mut() = None;
+    }
+
+    /// Begins a transaction that locks these tenants, and compares what is cached of them.
+    fn begin_batch(&self, tenants: &[TenantId]) -> Result<()> {
+        let batches = self.batches()?;
+        self.connect()?;
+        self.push(self.control(BEGIN_WRITE)?)?;
+        self.in_transaction.set(true);
+        batches.begin(tenants);
+        let keys = tenants.iter().map(lock_key).chain([batches.lock_key()]);
+        self.send(LOCK_ALL, params![keys.map(|key| key.to_string()).collect::<Vec<_>>().join(",")])?;
+        let mut last = Vec::with_capacity(tenants.len());
+        self.query(LAST_BATCHES, params![joined(tenants)], &mut |row| {
+            let mut columns = database::Columns::of(row);
+            last.push((columns.next()?, columns.next::<Vec<u8>>()?, columns.next()?));
+            Ok(true)
+        })?;
+        batches.compare(&last);
+        if batches.number.get() == 1 {
+            self.send(FORGET_BATCHES, &[])?;
+        }
+        Ok(())
+    }
+
     fn client(&self) -> Result<Arc<Client>> {
-        let session = self.session.borrow();
-        Ok(Arc::clone(&session.as_ref().ok_or_else(|| Error::internal("no connection to the database"))?.client))
+        let lost = || Error::new(Code::Unavailable, LOST);
+        Ok(Arc::clone(&self.session.borrow().as_ref().ok_or_else(lost)?.client))
     }
 
     /// Notes a failure; returns the error that the caller gets.
@@ -132,8 +159,7 @@ impl PostgresConnection {
         self.has_failed.set(true);
         self.retry.set(Some(error.retry));
         if error.is_lost {
-            self.in_transaction.set(false);
-            *self.session.borrow_mut() = None;
+            self.disconnect();
         }
         error.error
     }
@@ -253,16 +279,14 @@ impl PostgresConnection {
 
     /// Whether the batch whose commit was not answered is there all the same. Asks until the database answers, or too long.
     fn was_committed(&self) -> Result<bool> {
-        let batches = self.batches()?;
         let until = Instant::now() + DOUBT_LIMIT;
         loop {
-            let noted = self.connect().and_then(|()| self.rows(NOTED_BATCH, params![&batches.process[..]]));
-            match noted {
-                Ok(rows) => {
-                    let noted = rows.first().map(|row| row.try_get::<_, i64>(0)).transpose();
-                    return Ok(noted.map_err(Error::internal)? == Some(batches.number.get()));
+            match self.last_committed() {
+                Ok(number) => return Ok(number == Some(self.batches()?.number.get())),
+                Err(_) if Instant::now() < until => {
+                    self.disconnect();
+                    thread::sleep(DOUBT_PAUSE);
                 }
-                Err(_) if Instant::now() < until => thread::sleep(DOUBT_PAUSE),
                 Err(error) => {
                     tracing::error!(%error, "it is not known whether a batch of writes was committed");
                     self.retry.set(Some(Retry::Never));
@@ -272,6 +296,18 @@ impl PostgresConnection {
                 }
             }
         }
+    }
+
+    /// The number of the last batch of this process that is committed. Waits for the lock that each of its batches holds: until the
+    /// transaction of a lost connection has ended, it may still be committed.
+    fn last_committed(&self) -> Result<Option<i64>> {
+        let batches = self.batches()?;
+        self.connect()?;
+        self.push(self.control(BEGIN_WRITE)?)?;
+        self.rows(LOCK, params![batches.lock_key()])?;
+        let rows = self.rows(NOTED_BATCH, params![&batches.process[..]])?;
+        self.wait_for(self.control("ROLLBACK")?)?;
+        rows.first().map(|row| row.try_get(0)).transpose().map_err(Error::internal)
     }
 }
 
@@ -283,6 +319,10 @@ impl database::Connection for PostgresConnection {
         } else {
             self.run(sql, params)?
         };
+        if sql.starts_with("ROLLBACK") {
+            // Whatever has failed before is undone by it.
+            let _ = self.settle();
+        }
         let changed = self.wait_for(sent)?;
         if sql.starts_with("ROLLBACK") {
             self.has_failed.set(false);
@@ -341,29 +381,10 @@ impl database::Connection for PostgresConnection {
     }
 
     fn begin_write(&self, tenants: &[TenantId]) -> Result<()> {
-        let batches = self.batches()?;
         self.has_failed.set(false);
         self.retry.set(None);
-        self.connect()?;
-        self.push(self.control(BEGIN_WRITE)?)?;
-        self.in_transaction.set(true);
-        batches.begin(tenants);
-        if batches.number.get() == 1 {
-            self.send(FORGET_BATCHES, &[])?;
-        }
-        if tenants.is_empty() {
-            return Ok(());
-        }
-        let keys: Vec<String> = tenants.iter().map(|tenant| lock_key(tenant).to_string()).collect();
-        self.send(LOCK_ALL, params![keys.join(",")])?;
-        let mut last = Vec::with_capacity(tenants.len());
-        self.query(LAST_BATCHES, params![joined(tenants)], &mut |row| {
-            let mut columns = database::Columns::of(row);
-            last.push((columns.next()?, columns.next::<Vec<u8>>()?, columns.next()?));
-            Ok(true)
-        })?;
-        batches.compare(&last);
-        Ok(())
+        // What is left of a transaction that could not begin ends with its connection.
+        self.begin_batch(tenants).inspect_err(|_| self.disconnect())
     }
 
     fn locks_tenants(&self) -> bool {
@@ -430,7 +451,12 @@ fn joined(tenants: &[TenantId]) -> String {
 
 /// The number that a tenant is locked by.
 fn lock_key(tenant: &TenantId) -> i64 {
-    let digest = haldir_core::crypto::digest(&[b"haldir tenant", tenant.as_str().as_bytes()]);
+    key(&[b"haldir tenant", tenant.as_str().as_bytes()])
+}
+
+/// A number for an advisory lock. That two locks share one does no harm but that one waits for the other.
+pub(super) fn key(parts: &[&[u8]]) -> i64 {
+    let digest = haldir_core::crypto::digest(parts);
     i64::from_le_bytes(*digest.first_chunk().unwrap_or(&[0; 8]))
 }
 
@@ -562,12 +588,14 @@ impl Failure {
             if error.as_db_error().is_none() && !error.is_closed() && StdError::source(error).is_none() {
                 return Self { error: Error::internal(error_text(error)), retry: Retry::OneByOne, is_lost: false };
             }
-            return unavailable("the connection to the database was lost; try again", Retry::Again, true);
+            return unavailable(LOST, Retry::Again, true);
         };
         match *state {
-            SqlState::T_R_SERIALIZATION_FAILURE | SqlState::T_R_DEADLOCK_DETECTED | SqlState::LOCK_NOT_AVAILABLE => {
-                unavailable("the database is busy with other processes; try again", Retry::Again, false)
+            SqlState::T_R_SERIALIZATION_FAILURE | SqlState::T_R_DEADLOCK_DETECTED => {
+                unavailable(BUSY, Retry::Again, false)
             }
+            // Another process holds the lock of one of the tenants for long: the others need not wait for it.
+            SqlState::LOCK_NOT_AVAILABLE => unavailable(BUSY, Retry::ByTenant, false),
             SqlState::DISK_FULL => unavailable("the database's disk is full; nothing was changed", Retry::Never, false),
             SqlState::ADMIN_SHUTDOWN
             | SqlState::CRASH_SHUTDOWN
@@ -577,9 +605,7 @@ impl Failure {
             | SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT => {
                 unavailable("the database is not available; try again", Retry::Again, true)
             }
-            _ if state.code().starts_with("08") => {
-                unavailable("the connection to the database was lost; try again", Retry::Again, true)
-            }
+            _ if state.code().starts_with("08") => unavailable(LOST, Retry::Again, true),
             // What follows an error in a transaction says nothing of its own.
             SqlState::IN_FAILED_SQL_TRANSACTION => Self {
                 error: Error::new(Code::Unavailable, "the database could not write; nothing was changed"),

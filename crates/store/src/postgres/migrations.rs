@@ -1,12 +1,18 @@
 //! Schema migrations of the schema `haldir`, so that the database may serve other programs too: numbered SQL files, applied once each, in order, in one transaction under a lock, and remembered with their
 //! digest.
 
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
 use futures::executor::block_on;
 use tokio_postgres::{Client, Error as PgError, types::Type};
 
 use super::{Server, connection::Failure};
 use crate::{
     crypto,
+    database::Retry,
     error::{Code, Error, Result},
     model::{Clock, time::SystemClock},
 };
@@ -22,15 +28,26 @@ struct Migration {
 const MIGRATIONS: &[Migration] =
     &[Migration { version: 1, name: "schema", sql: include_str!("migrations/0001_schema.sql") }];
 
+/// How long a process that starts waits for a database that cannot be reached: they may start, or fail over, together.
+const START_LIMIT: Duration = Duration::from_secs(30);
+const START_PAUSE: Duration = Duration::from_millis(250);
 /// What processes that migrate lock: "haldir" in ASCII.
 const LOCK: &str = "SELECT pg_advisory_xact_lock(114784820031858)";
 
 /// Applies what is pending. Several processes may do this at once: one does, and the others find it done.
 pub(super) fn up(server: &Server) -> Result<()> {
-    let (client, _) = server.connect().map_err(|failure| match server.outage.current() {
-        Some((_, cause)) => Error::new(failure.error.code, format!("the database cannot be reached: {cause}")),
-        None => failure.error,
-    })?;
+    let until = Instant::now() + START_LIMIT;
+    let client = loop {
+        match server.connect() {
+            Ok((client, _)) => break client,
+            Err(failure) if failure.retry == Retry::Again && Instant::now() < until => thread::sleep(START_PAUSE),
+            Err(failure) => {
+                let cause =
+                    server.outage.current().map(|(_, cause)| format!("the database cannot be reached: {cause}"));
+                return Err(cause.map_or(failure.error, |cause| Error::new(Code::Unavailable, cause)));
+            }
+        }
+    };
     block_on(migrate(&client)).map_err(|error| Failure::of(&error).error)?
 }
 

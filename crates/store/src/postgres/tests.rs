@@ -8,6 +8,10 @@ use std::{
 };
 
 use futures::executor::block_on;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+};
 use tokio_postgres::types::Type;
 
 use super::*;
@@ -38,9 +42,13 @@ impl Database {
         Some(Self { server, name })
     }
 
-    fn settings(&self) -> PostgresSettings {
+    fn settings_url(&self) -> String {
         let (address, _) = self.server.rsplit_once('/').unwrap();
-        PostgresSettings::parse(&format!("{address}/{}", self.name)).unwrap()
+        format!("{address}/{}", self.name)
+    }
+
+    fn settings(&self) -> PostgresSettings {
+        PostgresSettings::parse(&self.settings_url()).unwrap()
     }
 }
 
@@ -134,4 +142,63 @@ async fn a_connection_that_is_lost_at_any_moment_loses_nothing_and_repeats_nothi
         };
     }
     assert_eq!(all, WRITERS * WRITES);
+}
+
+/// Stands in front of a server. The first commit that a client sends arrives only after a while, when the client has been cut off.
+async fn late_commits(server: std::net::SocketAddr) -> std::net::SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let is_over = Arc::new(AtomicBool::new(false));
+    tokio::spawn(async move {
+        loop {
+            let (client, _) = listener.accept().await.unwrap();
+            let server = TcpStream::connect(server).await.unwrap();
+            let is_over = Arc::clone(&is_over);
+            tokio::spawn(async move {
+                let (mut from_client, mut to_client) = client.into_split();
+                let (mut from_server, mut to_server) = server.into_split();
+                let back = tokio::spawn(async move { tokio::io::copy(&mut from_server, &mut to_client).await });
+                let mut buffer = vec![0; 65_536];
+                while let Ok(length @ 1..) = from_client.read(&mut buffer).await {
+                    let chunk = &buffer[..length];
+                    let is_commit = chunk.windows(7).any(|window| window == b"COMMIT\0");
+                    if is_commit && chunk.windows(13).any(|window| window == b"search_path T") {
+                        panic!("a transaction in one chunk is not what is to be tried");
+                    }
+                    if is_commit && !is_over.swap(true, Ordering::Relaxed) {
+                        back.abort();
+                        drop(from_client);
+                        tokio::time::sleep(Duration::from_millis(700)).await;
+                        to_server.write_all(chunk).await.unwrap();
+                        tokio::time::sleep(Duration::from_millis(300)).await;
+                        return;
+                    }
+                    to_server.write_all(chunk).await.unwrap();
+                }
+            });
+        }
+    });
+    address
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_that_arrives_late_is_not_made_twice() {
+    let Some(database) = Database::create("late") else { return };
+    let tenant = TenantId::local();
+    let month = Month(24_000);
+    // The tables, and the first batch, are made directly.
+    let direct = Store::open_postgres(database.settings()).unwrap();
+    let url = database.settings_url();
+    let (host, name) = url.trim_start_matches("postgres://").split_once('/').unwrap();
+    let (user, host) = host.split_once('@').unwrap();
+    let late = late_commits(host.parse().unwrap()).await;
+    let behind = PostgresSettings::parse(&format!("postgres://{user}@{late}/{name}")).unwrap();
+    let store = tokio::task::spawn_blocking(|| Store::open_postgres(behind).unwrap()).await.unwrap();
+    for _ in 0..3 {
+        let of = tenant.clone();
+        let used = Usage { calls: 1, secret_reads: 0 };
+        store.write(&tenant, move |tx| Ok(tx.add_usage(&of, month, used)?)).await.unwrap();
+    }
+    let calls = direct.scan(move |tx| Ok(tx.usage(&TenantId::local(), month)?.calls)).await.unwrap();
+    assert_eq!(calls, 3);
 }
