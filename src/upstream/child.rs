@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     ffi::{OsStr, OsString},
-    fmt, io,
+    io,
     path::PathBuf,
     process::{ExitStatus, Stdio},
     sync::Arc,
