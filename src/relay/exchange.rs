@@ -249,11 +249,6 @@ impl Exchange {
         }
     }
 
-    /// A message of the client that was not taken, and the id that it has, as it was written.
-    pub async fn refuse(&mut self, id: Option<&str>, problem: &str) {
-        self.answer(message::error(id, INVALID_REQUEST, problem)).await;
-    }
-
     /// Goes on with a new upstream; answers what it has to be told first, if the client had initialised.
     pub fn new_upstream(&mut self, to_upstream: mpsc::Sender<Zeroizing<String>>) -> Option<&str> {
         self.to_upstream = to_upstream;

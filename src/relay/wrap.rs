@@ -17,6 +17,7 @@ use crate::{
     error::{Code, Error, Result},
     protocol::{
         bounded,
+        code::INVALID_REQUEST,
         lines::{LineReader, too_long},
         message::{self, INITIALIZED},
     },
@@ -139,8 +140,8 @@ impl Relay {
                         self.bridge.client_message(message::whole(&text).unwrap_or(text))
                     }
                     Some(Incoming::TooLong(id)) => {
-                        self.exchange.refuse(id.as_deref(), &too_long(self.bounds.message_bytes)).await;
-                        Vec::new()
+                        let problem = too_long(self.bounds.message_bytes);
+                        vec![Step::Client(message::error(id.as_deref(), INVALID_REQUEST, &problem))]
                     }
                     Some(Incoming::Failed { .. }) => Vec::new(),
                     None => return Ok(()),
