@@ -165,7 +165,7 @@ impl Exchange {
             let session = headers.contains_key(SESSION_ID);
             let park = session.then_some(self.limits.call_timeout);
             let listens = forwarding.until.is_none();
-            let events = stream::events(response, forwarding, most, stream::Manners { modern, park });
+            let events = stream::events(response, forwarding, most, (modern, park));
             let mut streamed = self.route.streamed(events, listens);
             *streamed.status_mut() = status;
             return Ok(streamed);

@@ -34,24 +34,16 @@ const MAX_REFUSAL: usize = 1024 * 1024;
 /// Events that wait for a slow client.
 const MAX_WAITING: usize = 16;
 
-/// How a stream ends.
-#[derive(Clone, Copy)]
-pub struct Manners {
-    /// From 2026-07-28 on, a client that leaves takes its call back.
-    pub modern: bool,
-    /// How long an answer may still come on another stream of the session, if there is one.
-    pub park: Option<Duration>,
-}
-
-/// An event stream, event by event.
+/// An event stream, event by event. From 2026-07-28 on (`modern`), a client that disconnects cancels its call; `park` is how
+/// long the answer may still come on another stream of the session, if there is one.
 pub fn events(
     response: UpstreamResponse,
     forwarding: Forwarding,
     most: usize,
-    manners: Manners,
+    (modern, park): (bool, Option<Duration>),
 ) -> BoxStream<'static, Result<Bytes, Infallible>> {
     let (sender, events) = channel();
-    tokio::spawn(pump(response, forwarding, most, manners, sender));
+    tokio::spawn(pump(response, forwarding, most, (modern, park), sender));
     events
 }
 
@@ -69,7 +61,7 @@ async fn pump(
     mut response: UpstreamResponse,
     mut forwarding: Forwarding,
     most: usize,
-    manners: Manners,
+    (modern, park): (bool, Option<Duration>),
     sender: mpsc::Sender<Bytes>,
 ) {
     let mut reader = EventReader::default();
@@ -79,7 +71,7 @@ async fn pump(
             chunk = response.chunk() => chunk,
             () = sender.closed(), if listens => {
                 // An older client may come back for its answer, and in any case the log is to have it.
-                if manners.modern || !forwarding.awaits_answer() {
+                if modern || !forwarding.awaits_answer() {
                     return;
                 }
                 listens = false;
@@ -114,7 +106,7 @@ async fn pump(
     if is_late(&forwarding) {
         return give_up(forwarding, LATE, &sender).await;
     }
-    match manners.park {
+    match park {
         // What to do now is the protocol's affair: the answer may come on another stream.
         Some(time) => {
             if let Some((id, pending)) = forwarding.call.take() {
