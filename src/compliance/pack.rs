@@ -27,7 +27,7 @@ pub struct Pack {
     /// The tenant.
     pub tenant_id: TenantId,
     /// The criterion of each section and what it does not show, by the section's name.
-    pub controls: BTreeMap<&'static str, Control>,
+    pub controls: BTreeMap<String, Control>,
     /// Section 1.
     pub identity: Identity,
     /// Section 2.

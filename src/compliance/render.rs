@@ -35,8 +35,8 @@ pub fn html(pack: &Pack) -> Result<String> {
 }
 
 fn sections(pack: &Pack) -> Result<Vec<Section>> {
-    let signatures = pack.signatures.as_ref().ok_or_else(|| Error::internal("the pack is not signed"))?;
-    Ok(document::sections(pack, signatures))
+    pack.signatures.as_ref().ok_or_else(|| Error::internal("the pack is not signed"))?;
+    document::sections(pack)
 }
 
 /// Escapes text for a line or a cell of Markdown, so that no part of it is mark-up, HTML, a link or a line break.

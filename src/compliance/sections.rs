@@ -39,7 +39,7 @@ pub fn make(cx: &ReadContext<'_>, period: Period) -> Result<Pack> {
         period_start: time(period.start),
         period_end: time(period.end),
         tenant_id: tenant_id.clone(),
-        controls: statements::CONTROLS.into_iter().collect(),
+        controls: statements::all()?.into_iter().map(|one| (one.name, one.control)).collect(),
         identity: Identity {
             tenant_id,
             period_seconds: period.end.seconds_since(period.start),
