@@ -286,20 +286,10 @@ fn are(count: impl TryInto<u64>, thing: &str) -> String {
 
 fn approvals(cx: &ReadContext<'_>) -> Result<Judged> {
     let rules = cx.tx.approval_rules(&cx.caller.tenant, MAX_KEYS)?.len();
-    Ok(if rules > 0 {
-        (
-            Pass,
-            match rules {
-                1 => "1 rule says what needs a person's approval".to_owned(),
-                _ => format!("{rules} rules say what needs a person's approval"),
-            },
-            "",
-        )
-    } else {
-        (
-            Warn,
-            "no rule asks for a person's approval".into(),
-            "Add one: haldir approvals rules add spend_over --threshold 100, or POST /v1/approvals/rules.",
-        )
+    let remedy = "Add one: haldir approvals rules add spend_over --threshold 100, or POST /v1/approvals/rules.";
+    Ok(match rules {
+        0 => (Warn, "no rule asks for a person's approval".to_owned(), remedy),
+        1 => (Pass, "1 rule says what needs a person's approval".to_owned(), ""),
+        _ => (Pass, format!("{rules} rules say what needs a person's approval"), ""),
     })
 }

@@ -57,10 +57,8 @@ pub async fn run(store: Store, services: Arc<Services>, stop: CancellationToken)
 
 /// What the task works with.
 struct Runner {
-    /// The store.
-    pub store: Store,
-    /// Keys, clock and settings.
-    pub services: Arc<Services>,
+    store: Store,
+    services: Arc<Services>,
 }
 
 impl Runner {

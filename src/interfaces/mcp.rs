@@ -22,6 +22,9 @@ pub mod upstreams;
 
 pub use server::HaldirMcp;
 
+/// What rmcp hands over with a request.
+pub type Context = rmcp::service::RequestContext<rmcp::RoleServer>;
+
 /// The arguments of a `tools/call` as they were written.
 #[derive(Clone, Debug)]
 pub struct RawArguments(pub std::sync::Arc<str>);

@@ -11,18 +11,18 @@ use std::{
 
 use futures::{StreamExt, stream::FuturesUnordered};
 use rmcp::{
-    RoleServer,
     model::{
         CallToolRequestParams, CancelledNotificationParam, CustomRequest, LoggingLevel,
         LoggingMessageNotificationParam, ProgressNotificationParam, ServerRequest,
     },
-    service::{PeerRequestOptions, RequestContext, ServiceError},
+    service::{PeerRequestOptions, ServiceError},
 };
 use serde::Deserialize;
 use serde_json::{Value, value::RawValue};
 use tokio::{sync::mpsc, time::timeout};
 
 use super::{
+    Context,
     logging::{Level, known},
     paused::RunningCall,
     server::is_modern,
@@ -54,7 +54,7 @@ pub fn next_client() -> u64 {
 /// The client that waits for a call, and the connection that reaches it.
 pub struct McpClient<'a> {
     /// The request that the client waits for.
-    pub context: &'a RequestContext<RoleServer>,
+    pub context: &'a Context,
     /// The level of its connection.
     pub level: &'a Level,
 }
@@ -70,7 +70,7 @@ pub enum Attended {
 /// The channel from a call to its client; `None` if the client wants no notifications and cannot be asked anything. `level`
 /// is the level of its connection.
 pub fn open<'a>(
-    context: &'a RequestContext<RoleServer>,
+    context: &'a Context,
     params: &CallToolRequestParams,
     whose: u64,
     level: &'a Level,
@@ -157,7 +157,7 @@ impl McpClient<'_> {
     }
 }
 
-async fn tell(context: &RequestContext<RoleServer>, level: &Level, said: CallEvent) {
+async fn tell(context: &Context, level: &Level, said: CallEvent) {
     let told = match said {
         CallEvent::Progress(params) => match progress(context, &params) {
             Some(progress) => context.peer.notify_progress(progress).await,
@@ -177,7 +177,7 @@ async fn tell(context: &RequestContext<RoleServer>, level: &Level, said: CallEve
 }
 
 /// Under the client's own token.
-fn progress(context: &RequestContext<RoleServer>, params: &RawValue) -> Option<ProgressNotificationParam> {
+fn progress(context: &Context, params: &RawValue) -> Option<ProgressNotificationParam> {
     #[derive(Deserialize)]
     struct Step {
         progress: f64,
@@ -206,7 +206,7 @@ fn message(params: &RawValue) -> Option<LoggingMessageNotificationParam> {
     })
 }
 
-async fn ask(context: &RequestContext<RoleServer>, mut question: MidCallRequest) {
+async fn ask(context: &Context, mut question: MidCallRequest) {
     let params = question.params.take().and_then(|params| serde_json::from_str(params.get()).ok());
     let request = ServerRequest::CustomRequest(CustomRequest::new(question.kind.method(), params));
     let asked = context.peer.send_cancellable_request(request, PeerRequestOptions::no_options()).await;

@@ -3,17 +3,16 @@
 use std::sync::{Arc, OnceLock};
 
 use rmcp::{
-    RoleServer,
     model::{
         CallToolRequestParams, CallToolResponse, CancelledNotificationParam, ClientResult, ElicitRequest,
         ElicitRequestParams, InputRequiredResult, ProgressNotificationParam, ServerRequest,
     },
-    service::{PeerRequestOptions, RequestContext},
+    service::PeerRequestOptions,
 };
 use serde_json::{Value, value::RawValue};
 use tokio::sync::Semaphore;
 
-use super::{client_channel, server::is_modern};
+use super::{Context, client_channel, server::is_modern};
 use crate::{
     error::{Code, Error, Result},
     interfaces::backend::Backend,
@@ -46,7 +45,7 @@ pub struct CallElicitor<'a> {
     asks: &'a Elicitor,
     haldir: &'a Haldir,
     credential: &'a Credential,
-    context: &'a RequestContext<RoleServer>,
+    context: &'a Context,
 }
 
 /// What came of asking.
@@ -70,7 +69,7 @@ impl Elicitor {
         &'a self,
         backend: &'a Backend,
         credential: &'a Credential,
-        context: &'a RequestContext<RoleServer>,
+        context: &'a Context,
     ) -> Option<CallElicitor<'a>> {
         let Backend::Local(haldir) = backend else { return None };
         self.asking.enabled.then_some(CallElicitor { asks: self, haldir, credential, context })

@@ -10,14 +10,13 @@
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use rmcp::{
-    ErrorData, RoleServer,
+    ErrorData,
     model::{LoggingLevel, LoggingMessageNotificationParam, SetLevelRequestMethod},
-    service::RequestContext,
 };
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{server::is_modern, tools::Outcome};
+use super::{Context, server::is_modern, tools::Outcome};
 use crate::{error::Code, model::LogLevel, protocol::meta::LOG_LEVEL};
 
 const LOGGER: &str = "haldir";
@@ -34,7 +33,7 @@ impl Default for Level {
 
 impl Level {
     /// `logging/setLevel`, which 2026-07-28 no longer has.
-    pub fn set(&self, level: LoggingLevel, context: &RequestContext<RoleServer>) -> Result<(), ErrorData> {
+    pub fn set(&self, level: LoggingLevel, context: &Context) -> Result<(), ErrorData> {
         if is_modern(context) {
             return Err(ErrorData::method_not_found::<SetLevelRequestMethod>());
         }
@@ -43,7 +42,7 @@ impl Level {
     }
 
     /// The least level that the client asked for, in this request or for its connection.
-    pub fn asked(&self, context: &RequestContext<RoleServer>) -> Option<LogLevel> {
+    pub fn asked(&self, context: &Context) -> Option<LogLevel> {
         if is_modern(context) {
             return context.meta.log_level().map(known);
         }
@@ -51,7 +50,7 @@ impl Level {
     }
 
     /// Tells the client what came of a tool call, if it asked for such messages.
-    pub async fn tell(&self, context: &RequestContext<RoleServer>, tool: &str, outcome: &Outcome) {
+    pub async fn tell(&self, context: &Context, tool: &str, outcome: &Outcome) {
         let Some(asked) = self.asked(context) else { return };
         let (level, message) = describe(tool, outcome);
         if known(level) >= asked {
@@ -69,7 +68,7 @@ pub fn known(level: LoggingLevel) -> LogLevel {
 }
 
 /// Refuses a request that asks for a level that there is not (2026-07-28).
-pub fn check(context: &RequestContext<RoleServer>) -> Result<(), ErrorData> {
+pub fn check(context: &Context) -> Result<(), ErrorData> {
     match context.meta.get(LOG_LEVEL) {
         Some(level) if is_modern(context) && context.meta.log_level().is_none() => {
             let known = json!(LogLevel::ALL);

@@ -7,7 +7,7 @@ use std::sync::{Arc, atomic::AtomicBool};
 
 use parking_lot::Mutex;
 use rmcp::{
-    ErrorData, RoleServer, ServerHandler,
+    ErrorData, ServerHandler,
     model::{
         CallToolRequestParams, CallToolResponse, CompleteRequestParams, CompleteResult, CustomRequest, CustomResult,
         ErrorCode, GetPromptRequestParams, GetPromptResponse, Implementation, ListPromptsResult,
@@ -15,11 +15,11 @@ use rmcp::{
         ReadResourceRequestParams, ReadResourceResponse, ServerCapabilities, ServerConfig, SetLevelRequestParams,
         SubscriptionFilter, Tool,
     },
-    service::{RequestContext, SubscriptionContext},
+    service::SubscriptionContext,
 };
 
 use super::{
-    RawArguments, client_channel, completion,
+    Context, RawArguments, client_channel, completion,
     elicit::Elicitor,
     logging::{self, Level},
     paused::PausedCalls,
@@ -118,14 +118,14 @@ impl HaldirMcp {
         self
     }
 
-    fn credential(&self, context: &RequestContext<RoleServer>) -> Credential {
+    fn credential(&self, context: &Context) -> Credential {
         let parts = context.extensions.get::<http::request::Parts>();
         parts.and_then(|parts| parts.extensions.get::<Credential>()).unwrap_or(&self.credential).clone()
     }
 }
 
 /// The arguments as they were written; only a transport that is not ours leaves them to be written again.
-fn arguments(context: &RequestContext<RoleServer>, params: &CallToolRequestParams) -> String {
+fn arguments(context: &Context, params: &CallToolRequestParams) -> String {
     let parts = context.extensions.get::<http::request::Parts>();
     let raw = context.extensions.get::<RawArguments>().or_else(|| parts?.extensions.get::<RawArguments>());
     match (raw, &params.arguments) {
@@ -165,7 +165,7 @@ impl ServerHandler for HaldirMcp {
     async fn list_tools(
         &self,
         _: Option<PaginatedRequestParams>,
-        context: RequestContext<RoleServer>,
+        context: Context,
     ) -> Result<ListToolsResult, ErrorData> {
         // Before they are listed, so that no change is missed in between.
         self.follow(&context).await;
@@ -205,11 +205,7 @@ impl ServerHandler for HaldirMcp {
         tools::all().iter().find(|tool| tool.name == name).cloned()
     }
 
-    async fn call_tool(
-        &self,
-        params: CallToolRequestParams,
-        context: RequestContext<RoleServer>,
-    ) -> Result<CallToolResponse, ErrorData> {
+    async fn call_tool(&self, params: CallToolRequestParams, context: Context) -> Result<CallToolResponse, ErrorData> {
         logging::check(&context)?;
         let credential = self.credential(&context);
         let arguments = arguments(&context, &params);
@@ -246,11 +242,7 @@ impl ServerHandler for HaldirMcp {
         Ok(outcome.into_result().into())
     }
 
-    async fn set_level(
-        &self,
-        params: SetLevelRequestParams,
-        context: RequestContext<RoleServer>,
-    ) -> Result<(), ErrorData> {
+    async fn set_level(&self, params: SetLevelRequestParams, context: Context) -> Result<(), ErrorData> {
         self.log_level.set(params.level, &context)?;
         if let Backend::Local(haldir) = &self.backend
             && lasts(&context)
@@ -265,7 +257,7 @@ impl ServerHandler for HaldirMcp {
     async fn list_prompts(
         &self,
         _: Option<PaginatedRequestParams>,
-        _: RequestContext<RoleServer>,
+        _: Context,
     ) -> Result<ListPromptsResult, ErrorData> {
         Ok(ListPromptsResult::with_all_items(prompts::all()))
     }
@@ -273,24 +265,20 @@ impl ServerHandler for HaldirMcp {
     async fn get_prompt(
         &self,
         params: GetPromptRequestParams,
-        context: RequestContext<RoleServer>,
+        context: Context,
     ) -> Result<GetPromptResponse, ErrorData> {
         let prompt = prompts::get(&self.backend, &self.credential(&context), &params).await;
         prompt.map(Into::into).map_err(|error| prompts::to_rpc(&error))
     }
 
-    async fn complete(
-        &self,
-        params: CompleteRequestParams,
-        context: RequestContext<RoleServer>,
-    ) -> Result<CompleteResult, ErrorData> {
+    async fn complete(&self, params: CompleteRequestParams, context: Context) -> Result<CompleteResult, ErrorData> {
         completion::complete(&self.backend, &self.credential(&context), &params).await.map_err(|error| to_rpc(&error))
     }
 
     async fn list_resources(
         &self,
         _: Option<PaginatedRequestParams>,
-        _: RequestContext<RoleServer>,
+        _: Context,
     ) -> Result<ListResourcesResult, ErrorData> {
         Ok(ListResourcesResult::with_all_items(resources::all()))
     }
@@ -298,7 +286,7 @@ impl ServerHandler for HaldirMcp {
     async fn list_resource_templates(
         &self,
         _: Option<PaginatedRequestParams>,
-        _: RequestContext<RoleServer>,
+        _: Context,
     ) -> Result<ListResourceTemplatesResult, ErrorData> {
         Ok(ListResourceTemplatesResult::with_all_items(resources::templates()))
     }
@@ -306,18 +294,14 @@ impl ServerHandler for HaldirMcp {
     async fn read_resource(
         &self,
         params: ReadResourceRequestParams,
-        context: RequestContext<RoleServer>,
+        context: Context,
     ) -> Result<ReadResourceResponse, ErrorData> {
         let contents = resources::read(&self.backend, &self.credential(&context), &params.uri).await;
         contents.map(Into::into).map_err(|error| to_rpc(&error))
     }
 
     /// rmcp hands over as custom whatever it could not read: a method that it knows then had bad parameters.
-    async fn on_custom_request(
-        &self,
-        request: CustomRequest,
-        context: RequestContext<RoleServer>,
-    ) -> Result<CustomResult, ErrorData> {
+    async fn on_custom_request(&self, request: CustomRequest, context: Context) -> Result<CustomResult, ErrorData> {
         let ended = is_modern(&context) && ENDED_METHODS.contains(&request.method.as_str());
         if !ended && KNOWN_METHODS.contains(&request.method.as_str()) {
             let message = format!("the parameters of {} are missing or of the wrong type", request.method);
@@ -328,12 +312,12 @@ impl ServerHandler for HaldirMcp {
 }
 
 /// Whether the request is of the revision without handshake and sessions, or of a later one.
-pub(super) fn is_modern(context: &RequestContext<RoleServer>) -> bool {
+pub(super) fn is_modern(context: &Context) -> bool {
     context.protocol_version().is_some_and(|version| version.as_str() >= ProtocolVersion::V_2026_07_28.as_str())
 }
 
 /// Whether the connection of this request is for more than this one.
-fn lasts(context: &RequestContext<RoleServer>) -> bool {
+fn lasts(context: &Context) -> bool {
     let parts = context.extensions.get::<http::request::Parts>();
     !is_modern(context) && parts.is_none_or(|parts| parts.headers.contains_key(SESSION_ID))
 }

@@ -9,11 +9,10 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use rmcp::{RoleServer, service::RequestContext};
 use serde::Deserialize;
 use serde_json::{Value, json, value::RawValue};
 
-use super::tools::Outcome;
+use super::{Context, tools::Outcome};
 use crate::{
     error::{Code, Error, Result},
     interfaces::owner::{Owner, owner},
@@ -126,7 +125,7 @@ impl Session {
     }
 
     /// The session that the request itself names, outside of its arguments.
-    pub fn named(context: &RequestContext<RoleServer>) -> Option<String> {
+    pub fn named(context: &Context) -> Option<String> {
         let in_meta = context.meta.get(HALDIR_SESSION).and_then(Value::as_str).map(str::to_owned);
         let parts = context.extensions.get::<http::request::Parts>();
         let header = || parts?.headers.get(SESSION_HEADER)?.to_str().ok().map(str::to_owned);

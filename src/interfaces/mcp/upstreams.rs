@@ -3,15 +3,15 @@
 use std::sync::Arc;
 
 use rmcp::{
-    ErrorData, RoleServer,
+    ErrorData,
     model::{CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, Tool},
-    service::RequestContext,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    Context,
     client_channel::{self, Attended, McpClient},
     elicit::{self, CallElicitor, Elicited},
     exact, harmless,
@@ -136,7 +136,7 @@ impl Call<'_> {
         backend: &Backend,
         credential: &Credential,
         session: &Session,
-        context: &RequestContext<RoleServer>,
+        context: &Context,
         ask: Option<CallElicitor<'_>>,
     ) -> Result<CallToolResponse, ErrorData> {
         let taken = self.taken_session(backend, credential).await;
@@ -168,7 +168,7 @@ impl Call<'_> {
         backend: &Backend,
         credential: &Credential,
         session: &Session,
-        context: &RequestContext<RoleServer>,
+        context: &Context,
         ask: Option<CallElicitor<'_>>,
     ) -> Result<CallToolResponse, ErrorData> {
         let state = self.params.request_state.as_deref().filter(|state| PausedCalls::is_state(state));
@@ -210,7 +210,7 @@ impl Call<'_> {
         backend: &Backend,
         credential: &Credential,
         session: &str,
-        context: &RequestContext<RoleServer>,
+        context: &Context,
         ask: Option<CallElicitor<'_>>,
     ) -> Result<CallToolResponse> {
         let made = |result: String| exact::carried(&result).into();
@@ -241,7 +241,7 @@ impl Call<'_> {
         backend: &Backend,
         credential: &Credential,
         session: &str,
-        context: &RequestContext<RoleServer>,
+        context: &Context,
         client: CallClient,
     ) -> Result<String> {
         if let Backend::Local(haldir) = backend {
@@ -267,7 +267,7 @@ impl Call<'_> {
         haldir: &Haldir,
         credential: &Credential,
         session: &str,
-        context: &RequestContext<RoleServer>,
+        context: &Context,
         client: CallClient,
     ) -> Result<String> {
         // Made again once the person at the client has decided, it is the same call.
@@ -313,7 +313,7 @@ impl Call<'_> {
         haldir: &Haldir,
         credential: &Credential,
         session: &str,
-        context: &RequestContext<RoleServer>,
+        context: &Context,
         state: &str,
     ) -> Option<Result<String>> {
         let key = self.key(credential, session);

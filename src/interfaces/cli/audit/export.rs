@@ -87,7 +87,7 @@ fn export_bundle(bundle: &Path, options: &ExportOptions, global: &GlobalOptions)
     options.require_no_filter()?;
     require_free("bundle", bundle, options.force)?;
     let target = Target::open(global)?;
-    let mut lines = Lines::of_bundle();
+    let mut lines = Lines { opening: Some(Vec::new()), entries: 0, count: 0 };
     let bytes = to_file("bundle", bundle, ("exportBundle", "{}"), &mut lines, options.force, (&target, global))?;
     let path = bundle.display().to_string();
     // The API key may lack the scope to read the log's keys.
@@ -111,7 +111,7 @@ fn export_entries(options: &ExportOptions, target: &Target, global: &GlobalOptio
         return target.stream_to_output("exportAudit", &options.input(format)?);
     };
     require_free("out", path, options.force)?;
-    let mut lines = Lines::of_entries(options.count(target));
+    let mut lines = Lines { opening: None, entries: options.count(target), count: 0 };
     let input = options.input(format)?;
     let bytes = to_file("out", path, ("exportAudit", &input), &mut lines, options.force, (target, global))?;
     // Without the heading of CSV, or the manifest of JSONL.
@@ -156,21 +156,12 @@ fn to_file(
 /// Counts the lines of an export as they arrive. The first line of a bundle says how many entries there are.
 struct Lines {
     opening: Option<Vec<u8>>,
+    /// How many entries there are; 0 while that is not known.
     entries: u64,
     count: u64,
 }
 
 impl Lines {
-    /// Lines of a bundle, which begins with its size.
-    fn of_bundle() -> Self {
-        Self { opening: Some(Vec::new()), entries: 0, count: 0 }
-    }
-
-    /// Lines of so many entries, 0 for an unknown number.
-    fn of_entries(entries: u64) -> Self {
-        Self { opening: None, entries, count: 0 }
-    }
-
     fn count(&mut self, piece: &[u8]) {
         if let Some(opening) = &mut self.opening {
             let end = memchr::memchr(b'\n', piece);

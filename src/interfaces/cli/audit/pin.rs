@@ -13,7 +13,6 @@ use serde_json::{Value, json};
 
 use super::{
     super::files::{MAX_PIN_BYTES, replace},
-    verify::parse_verifier,
     witness,
 };
 use crate::{
@@ -53,7 +52,7 @@ pub struct MirrorOptions {
     #[arg(long = "witness", value_name = "URL")]
     witnesses: Vec<String>,
     /// The verifier key of the witness at the same place.
-    #[arg(long = "witness-key", value_name = "KEY", value_parser = parse_verifier)]
+    #[arg(long = "witness-key", value_name = "KEY", value_parser = Verifier::parse)]
     witness_keys: Vec<Verifier>,
 }
 

@@ -6,7 +6,7 @@ use clap::Args;
 use serde_json::Value;
 
 use crate::{
-    crypto::{TrustedKey, Verifier},
+    crypto::TrustedKey,
     error::{Code, Error, Result},
     interfaces::cli::{
         CommandError, GlobalOptions,
@@ -33,10 +33,6 @@ pub struct VerifyOptions {
     /// Threads that work on it. Default: as many as there are cores.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     threads: Option<u16>,
-}
-
-pub fn parse_verifier(text: &str) -> Result<Verifier, String> {
-    Verifier::parse(text)
 }
 
 pub fn run(options: &VerifyOptions, global: &GlobalOptions) -> Result<ExitCode, CommandError> {

@@ -14,7 +14,7 @@ use http::{StatusCode, header};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use super::{pin::consistency, verify::parse_verifier};
+use super::pin::consistency;
 use crate::{
     config::address::parse_listen,
     crypto::{Checkpoint, MAX_NOTE_BYTES, Note, Verifier},
@@ -45,7 +45,7 @@ pub struct WitnessOptions {
     #[arg(long, value_name = "FOLDER")]
     folder: PathBuf,
     /// A verifier key of a log to witness. May be repeated.
-    #[arg(long = "log", value_name = "KEY", required = true, value_parser = parse_verifier)]
+    #[arg(long = "log", value_name = "KEY", required = true, value_parser = Verifier::parse)]
     logs: Vec<Verifier>,
 }
 

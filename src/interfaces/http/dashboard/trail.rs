@@ -269,7 +269,7 @@ fn decision(details: &Value) -> Option<Section> {
         vec![text(step.name), pill(tone, step.result()), text(step.rule), saw]
     };
     let table = Table::part(&history::STEPS, steps.iter().map(row), "No steps.");
-    let reason = details["reason"].as_str().map(|reason| Part::says(reason));
+    let reason = details["reason"].as_str().map(Part::says);
     Some(Section::new("decision", history::DECISION, reason.into_iter().chain([table]).collect()))
 }
 

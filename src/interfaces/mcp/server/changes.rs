@@ -2,9 +2,7 @@
 
 use std::{sync::atomic::Ordering, time::Duration};
 
-use rmcp::{RoleServer, service::RequestContext};
-
-use super::{HaldirMcp, lasts};
+use super::{Context, HaldirMcp, lasts};
 use crate::{interfaces::mcp::upstreams, model::Credential};
 
 /// How often it is looked whether a client is still there that is told of changes.
@@ -12,7 +10,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(15);
 
 impl HaldirMcp {
     /// Tells the client from now on that its list of tools has changed: once for a connection that lasts.
-    pub(super) async fn follow(&self, context: &RequestContext<RoleServer>) {
+    pub(super) async fn follow(&self, context: &Context) {
         let Some(changes) = self.changes.as_ref().filter(|_| lasts(context)) else { return };
         if self.follows.swap(true, Ordering::Relaxed) {
             return;
@@ -38,12 +36,7 @@ impl HaldirMcp {
     }
 
     /// Tells the client that has listed the tools that its list is another one, where another session of its may call others.
-    pub(super) async fn tell_of_session(
-        &self,
-        before: Option<String>,
-        credential: &Credential,
-        context: &RequestContext<RoleServer>,
-    ) {
+    pub(super) async fn tell_of_session(&self, before: Option<String>, credential: &Credential, context: &Context) {
         let now = self.session.made_by(credential);
         if now == before || !self.follows.load(Ordering::Relaxed) || !lasts(context) {
             return;
