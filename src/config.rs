@@ -156,6 +156,7 @@ impl StoreOptions {
 
     /// Uses the database that `DATABASE_URL` names, where no other one is named, and if it is on Postgres. For servers alone: a
     /// client's project often has that variable for a database of its own.
+    #[must_use]
     pub fn or_database_url(mut self) -> Self {
         if self.db.is_none() {
             self.db = std::env::var("DATABASE_URL").ok().filter(|address| is_postgres_url(address)).map(PathBuf::from);

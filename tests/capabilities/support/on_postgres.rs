@@ -107,7 +107,7 @@ fn address_of(server: &str, database: &str) -> String {
 
 fn database_name(db: &Path) -> String {
     let digest = haldir::crypto::digest(&[db.as_os_str().as_encoded_bytes()]);
-    format!("haldir_test_{}", digest[..12].iter().map(|byte| format!("{byte:02x}")).collect::<String>())
+    format!("haldir_test_{}", haldir::watch::canonical::hex(&digest[..12]))
 }
 
 /// Runs one of the programs that come with Postgres; returns what it writes.
