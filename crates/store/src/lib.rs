@@ -95,10 +95,10 @@ impl Store {
     #[cfg(feature = "postgres")]
     pub fn open_postgres(settings: postgres::PostgresSettings) -> CoreResult<Self> {
         let pool_max = settings.pool_max;
-        let (connection, version, readers, outage) = postgres::open(settings)?;
+        let postgres::Opened { writer, version, readers, outage } = postgres::open(settings)?;
         let of_readers = Arc::new(RowCache::new(Box::new(|| None)));
         let of_writer = Arc::new(RowCache::new(version));
-        let mut inner = Self::start(connection, of_writer, Readers::new(readers, Some(pool_max)), of_readers, true)?;
+        let mut inner = Self::start(writer, of_writer, Readers::new(readers, Some(pool_max)), of_readers, true)?;
         inner.outage = Some(outage);
         Ok(Self { inner: Arc::new(inner) })
     }

@@ -9,9 +9,11 @@ mod batches;
 mod connection;
 mod dialect;
 mod escape;
+mod failure;
 mod migrations;
 #[cfg(test)]
 mod tests;
+mod values;
 
 use std::{
     fmt, io,
@@ -22,7 +24,8 @@ use std::{
 };
 
 use batches::Batches;
-use connection::{Failure, PostgresConnection, error_text};
+use connection::PostgresConnection;
+use failure::{Failure, error_text};
 use futures::executor::block_on;
 use rustls::{
     ClientConfig, RootCertStore,
@@ -60,7 +63,7 @@ pub struct PostgresSettings {
     root_certificates: Option<PathBuf>,
     /// Connections for reading, at most; one more is for writing.
     pub pool_max: usize,
-    /// Whether statements are prepared by name, which a pool in front of the database (PgBouncer before 1.21) does not allow;
+    /// Whether statements are prepared by name, which a pool in front of the database (`PgBouncer` before 1.21) does not allow;
     /// `None` finds out.
     pub named_statements: Option<bool>,
 }
@@ -230,7 +233,7 @@ async fn open_one(config: &Config, tls: MakeRustlsConnect) -> std::result::Resul
 
 /// Opens a connection and finds out whether it is one to the database itself. A pool that gives each transaction another
 /// connection would take one client's prepared statement for another's of the same name. A setting that is made as the connection
-/// begins is there in each transaction, if there is no such pool: PgBouncer refuses or drops it.
+/// begins is there in each transaction, if there is no such pool: `PgBouncer` refuses or drops it.
 async fn connect_and_ask(
     mut config: Config,
     tls: MakeRustlsConnect,
@@ -291,14 +294,23 @@ fn client_config(settings: &PostgresSettings) -> Result<ClientConfig> {
     Ok(builder.with_root_certificates(roots).with_no_client_auth())
 }
 
-/// Brings the schema up to date; returns the connection that writes, the version for which its caches hold, and how to open
-/// connections that read.
-pub(crate) fn open(settings: PostgresSettings) -> Result<(Box<dyn Connection>, AskVersion, Open, Arc<Outage>)> {
+/// A database that is open.
+pub(crate) struct Opened {
+    pub(crate) writer: Box<dyn Connection>,
+    /// The version for which the caches of the connection that writes hold.
+    pub(crate) version: AskVersion,
+    /// Opens connections that read.
+    pub(crate) readers: Open,
+    pub(crate) outage: Arc<Outage>,
+}
+
+/// Opens a database and brings its schema up to date.
+pub(crate) fn open(settings: PostgresSettings) -> Result<Opened> {
     let server = Arc::new(Server::start(settings)?);
-    let outage = Arc::clone(&server.outage);
     migrations::up(&server)?;
     let (batches, version) = Batches::new()?;
+    let outage = Arc::clone(&server.outage);
     let writer = Box::new(PostgresConnection::new(Arc::clone(&server), Some(batches)));
     let readers = Box::new(move || Ok(Box::new(PostgresConnection::new(Arc::clone(&server), None)) as _));
-    Ok((writer, version, readers, outage))
+    Ok(Opened { writer, version, readers, outage })
 }

@@ -210,7 +210,7 @@ fn run(jobs: &Receiver<Job>, queued: &Queued, batch: &mut Batch) {
 fn run_batch(batch: &mut Batch, taken: &mut Vec<Job>, mut next: impl FnMut() -> Option<Job>) -> Result<()> {
     if batch.locks_tenants() {
         // Their locks are taken at once, so it must be known whose they are.
-        taken.extend(std::iter::from_fn(|| next()).take(MAX_BATCH));
+        taken.extend(std::iter::from_fn(&mut next).take(MAX_BATCH));
     }
     let mut tenants: Vec<TenantId> = taken.iter().filter_map(|job| job.tenant.clone()).collect();
     tenants.sort_unstable();

@@ -5,34 +5,32 @@
 use std::{
     cell::{Cell, RefCell},
     collections::{HashMap, VecDeque},
-    error::Error as StdError,
     future::Future,
+    pin::pin,
     sync::Arc,
-    task::Poll,
     thread,
     time::{Duration, Instant},
 };
 
-use bytes::BytesMut;
-use futures::{
-    executor::block_on,
-    future::{BoxFuture, poll_fn},
-};
+use futures::{FutureExt, executor::block_on, future::BoxFuture};
 use tokio_postgres::{
     Client, Statement,
-    error::SqlState,
-    types::{FromSql, IsNull, ToSql, Type, to_sql_checked},
+    types::{ToSql, Type},
 };
 
-use super::{Server, batches::Batches, dialect, escape};
+use super::{
+    Server,
+    batches::Batches,
+    dialect,
+    failure::{Failure, LOST},
+    values::{Columns, owned, type_of},
+};
 use crate::{
-    database::{self, ColumnType, Connection as _, Params, Retry, Row, Value, params},
+    database::{self, Connection as _, Params, Retry, Row, params},
     error::{Code, Error, Result},
     model::TenantId,
 };
 
-const LOST: &str = "the connection to the database was lost; try again";
-const BUSY: &str = "the database is busy with other processes; try again";
 /// Rows of a large result that are fetched at once.
 const FETCHED_ROWS: usize = 1_000;
 /// Statements that may be on their way before the first of them is waited for.
@@ -194,9 +192,9 @@ impl PostgresConnection {
         Ok(Box::pin(async move {
             match prepared {
                 Prepared::Named(statement) => client.execute_raw(&statement, &params).await,
-                Prepared::Unnamed(text, types) => {
+                Prepared::Unnamed(text, of) => {
                     let typed: Vec<_> =
-                        params.iter().map(|param| param as &(dyn ToSql + Sync)).zip(types.iter().cloned()).collect();
+                        params.iter().map(|param| param as &(dyn ToSql + Sync)).zip(of.iter().cloned()).collect();
                     client.execute_typed(&text, &typed).await
                 }
             }
@@ -205,22 +203,14 @@ impl PostgresConnection {
 
     /// Sends a statement, and remembers that its outcome is not known yet.
     fn push(&self, mut sent: Sent) -> Result<()> {
-        let outcome = block_on(poll_fn(|context| {
-            Poll::Ready(match sent.as_mut().poll(context) {
-                Poll::Ready(outcome) => Some(outcome),
-                Poll::Pending => None,
-            })
-        }));
-        match outcome {
-            Some(outcome) => outcome.map(drop).map_err(|error| self.failed(Failure::of(&error))),
-            None => {
-                let waiting = self.session.borrow_mut().as_mut().map_or(0, |session| {
-                    session.sent.push_back(sent);
-                    session.sent.len()
-                });
-                if waiting > MAX_SENT { self.settle() } else { Ok(()) }
-            }
+        if let Some(outcome) = sent.as_mut().now_or_never() {
+            return outcome.map(drop).map_err(|error| self.failed(Failure::of(&error)));
         }
+        let waiting = self.session.borrow_mut().as_mut().map_or(0, |session| {
+            session.sent.push_back(sent);
+            session.sent.len()
+        });
+        if waiting > MAX_SENT { self.settle() } else { Ok(()) }
     }
 
     /// Waits for what was sent; the first failure is returned.
@@ -238,14 +228,9 @@ impl PostgresConnection {
 
     /// Sends a statement behind all that were sent before, and waits for all.
     fn wait_for<T>(&self, work: impl Future<Output = Result<T, tokio_postgres::Error>>) -> Result<T> {
-        let mut work = std::pin::pin!(work);
+        let mut work = pin!(work);
         // Polled once, it is sent; then the answers are read in their order.
-        let early = block_on(poll_fn(|context| {
-            Poll::Ready(match work.as_mut().poll(context) {
-                Poll::Ready(outcome) => Some(outcome),
-                Poll::Pending => None,
-            })
-        }));
+        let early = work.as_mut().now_or_never();
         self.settle()?;
         self.wait(async move {
             match early {
@@ -263,8 +248,8 @@ impl PostgresConnection {
             let typed: Vec<_> = params.iter().map(|param| param as &(dyn ToSql + Sync)).collect();
             match &prepared {
                 Prepared::Named(statement) => client.query(statement, &typed).await,
-                Prepared::Unnamed(text, types) => {
-                    let typed: Vec<_> = typed.into_iter().zip(types.iter().cloned()).collect();
+                Prepared::Unnamed(text, of) => {
+                    let typed: Vec<_> = typed.into_iter().zip(of.iter().cloned()).collect();
                     client.query_typed(text, &typed).await
                 }
             }
@@ -458,161 +443,4 @@ fn lock_key(tenant: &TenantId) -> i64 {
 pub(super) fn key(parts: &[&[u8]]) -> i64 {
     let digest = haldir_core::crypto::digest(parts);
     i64::from_le_bytes(*digest.first_chunk().unwrap_or(&[0; 8]))
-}
-
-fn type_of(column: ColumnType) -> Type {
-    match column {
-        ColumnType::Integer => Type::INT8,
-        ColumnType::Text => Type::TEXT,
-        ColumnType::Blob => Type::BYTEA,
-    }
-}
-
-/// A value on its way to the server.
-#[derive(Debug)]
-enum OwnedValue {
-    Null,
-    Integer(i64),
-    Text(String),
-    Blob(Vec<u8>),
-}
-
-fn owned(params: Params<'_>) -> Result<Vec<OwnedValue>> {
-    let mut owned = Vec::with_capacity(params.len());
-    for param in params {
-        param.to_value(&mut |value| {
-            owned.push(match value {
-                Value::Null => OwnedValue::Null,
-                Value::Integer(integer) => OwnedValue::Integer(integer),
-                Value::Text(text) => OwnedValue::Text(escape::escaped(text).into_owned()),
-                Value::Blob(bytes) => OwnedValue::Blob(bytes.to_vec()),
-                Value::Foreign => return Err(Error::internal("a value that no column holds")),
-            });
-            Ok(())
-        })?;
-    }
-    Ok(owned)
-}
-
-impl ToSql for OwnedValue {
-    fn to_sql(&self, ty: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn StdError + Sync + Send>> {
-        match self {
-            Self::Null => Ok(IsNull::Yes),
-            Self::Integer(integer) => integer.to_sql(ty, out),
-            Self::Text(text) => text.to_sql(ty, out),
-            Self::Blob(bytes) => bytes.to_sql(ty, out),
-        }
-    }
-
-    fn accepts(ty: &Type) -> bool {
-        [Type::INT8, Type::TEXT, Type::BYTEA].contains(ty)
-    }
-
-    to_sql_checked!();
-}
-
-/// A row, with the texts that had to be unescaped.
-struct Columns<'r> {
-    row: &'r tokio_postgres::Row,
-    unescaped: Vec<Option<String>>,
-}
-
-impl<'r> Columns<'r> {
-    fn of(row: &'r tokio_postgres::Row) -> Self {
-        let unescape = |index| match row.try_get(index) {
-            Ok(Some(Borrowed(Value::Text(text)))) => escape::unescaped(text),
-            _ => None,
-        };
-        Self { row, unescaped: (0..row.len()).map(unescape).collect() }
-    }
-}
-
-impl Row for Columns<'_> {
-    fn value(&self, index: usize) -> Value<'_> {
-        if let Some(Some(text)) = self.unescaped.get(index) {
-            return Value::Text(text);
-        }
-        match self.row.try_get(index) {
-            Ok(Some(Borrowed(value))) => value,
-            Ok(None) => Value::Null,
-            Err(_) => Value::Foreign,
-        }
-    }
-
-    fn column(&self, index: usize) -> String {
-        self.row.columns().get(index).map_or("a column", |column| column.name()).to_owned()
-    }
-}
-
-/// A value that lies in a row.
-struct Borrowed<'v>(Value<'v>);
-
-impl<'v> FromSql<'v> for Borrowed<'v> {
-    fn from_sql(ty: &Type, raw: &'v [u8]) -> Result<Self, Box<dyn StdError + Sync + Send>> {
-        Ok(Self(match *ty {
-            Type::INT8 => Value::Integer(i64::from_sql(ty, raw)?),
-            Type::INT4 => Value::Integer(i32::from_sql(ty, raw)?.into()),
-            Type::BOOL => Value::Integer(bool::from_sql(ty, raw)?.into()),
-            Type::TEXT => Value::Text(<&str>::from_sql(ty, raw)?),
-            Type::BYTEA => Value::Blob(raw),
-            _ => Value::Foreign,
-        }))
-    }
-
-    fn accepts(_ty: &Type) -> bool {
-        true
-    }
-}
-
-/// What the driver says, with the cause: its own message is the kind of the error alone.
-pub(super) fn error_text(error: &tokio_postgres::Error) -> String {
-    StdError::source(error).map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"))
-}
-
-/// What has failed, and what may be done about it.
-pub(super) struct Failure {
-    pub(super) error: Error,
-    pub(super) retry: Retry,
-    /// Whether the connection cannot be used any more.
-    pub(super) is_lost: bool,
-}
-
-impl Failure {
-    /// Nothing of the open transaction stands, unless it was to be committed: then that is not known.
-    pub(super) fn of(error: &tokio_postgres::Error) -> Self {
-        let unavailable = |what: &str, retry, is_lost| {
-            tracing::warn!(error = %error_text(error), "the database refused");
-            Self { error: Error::new(Code::Unavailable, what), retry, is_lost }
-        };
-        let Some(state) = error.code() else {
-            if error.as_db_error().is_none() && !error.is_closed() && StdError::source(error).is_none() {
-                return Self { error: Error::internal(error_text(error)), retry: Retry::OneByOne, is_lost: false };
-            }
-            return unavailable(LOST, Retry::Again, true);
-        };
-        match *state {
-            SqlState::T_R_SERIALIZATION_FAILURE | SqlState::T_R_DEADLOCK_DETECTED => {
-                unavailable(BUSY, Retry::Again, false)
-            }
-            // Another process holds the lock of one of the tenants for long: the others need not wait for it.
-            SqlState::LOCK_NOT_AVAILABLE => unavailable(BUSY, Retry::ByTenant, false),
-            SqlState::DISK_FULL => unavailable("the database's disk is full; nothing was changed", Retry::Never, false),
-            SqlState::ADMIN_SHUTDOWN
-            | SqlState::CRASH_SHUTDOWN
-            | SqlState::CANNOT_CONNECT_NOW
-            | SqlState::TOO_MANY_CONNECTIONS
-            | SqlState::READ_ONLY_SQL_TRANSACTION
-            | SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT => {
-                unavailable("the database is not available; try again", Retry::Again, true)
-            }
-            _ if state.code().starts_with("08") => unavailable(LOST, Retry::Again, true),
-            // What follows an error in a transaction says nothing of its own.
-            SqlState::IN_FAILED_SQL_TRANSACTION => Self {
-                error: Error::new(Code::Unavailable, "the database could not write; nothing was changed"),
-                retry: Retry::OneByOne,
-                is_lost: false,
-            },
-            _ => Self { error: Error::internal(error_text(error)), retry: Retry::OneByOne, is_lost: false },
-        }
-    }
 }

@@ -69,7 +69,7 @@ fn words(sql: &str) -> String {
     let mut rest = sql;
     // For each parenthesis that is open, what comes behind it.
     let mut closers: Vec<&str> = Vec::new();
-    let mut unnumbered = 0;
+    let mut unnumbered = 0_u32;
     while let Some(first) = rest.chars().next() {
         let length = match first {
             '\'' => rest[1..].find('\'').map_or(rest.len(), |end| end + 2),
@@ -84,7 +84,8 @@ fn words(sql: &str) -> String {
         match token {
             "?" => {
                 unnumbered += 1;
-                out.push_str(&format!("${unnumbered}"));
+                out.push('$');
+                out.push_str(&unnumbered.to_string());
             }
             _ if first == '?' => {
                 out.push('$');

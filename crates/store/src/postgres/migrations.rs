@@ -9,7 +9,7 @@ use std::{
 use futures::executor::block_on;
 use tokio_postgres::{Client, Error as PgError, types::Type};
 
-use super::{Server, connection::Failure};
+use super::{Server, failure::Failure};
 use crate::{
     crypto,
     database::Retry,
