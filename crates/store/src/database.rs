@@ -8,7 +8,9 @@ use crate::{
 
 mod values;
 
-pub(crate) use values::{ColumnType, FromValue, Param, Value};
+#[cfg(feature = "postgres")]
+pub(crate) use values::ColumnType;
+pub(crate) use values::{FromValue, Param, Value};
 
 /// Values for the parameters of a statement, in the order of their numbers.
 pub(crate) type Params<'p> = &'p [&'p dyn Param];
@@ -89,6 +91,7 @@ pub(crate) trait Connection: Send {
 }
 
 /// What may be done about a batch of writes that was not committed.
+#[cfg_attr(not(feature = "postgres"), expect(dead_code, reason = "nothing is to be tried again on SQLite"))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Retry {
     /// Nothing: its callers get the error.

@@ -45,6 +45,7 @@ pub(crate) trait ToValue {
 /// Any [`ToValue`].
 pub(crate) trait Param {
     fn to_value(&self, take: &mut dyn FnMut(Value<'_>) -> Result<()>) -> Result<()>;
+    #[cfg_attr(not(feature = "postgres"), expect(dead_code, reason = "SQLite takes a type from each value"))]
     fn column_type(&self) -> ColumnType;
 }
 
