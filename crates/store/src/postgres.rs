@@ -1,7 +1,7 @@
 //! Postgres 14 or newer, for several processes on several machines.
 //!
 //! A batch of writes holds an advisory lock for each tenant that it writes for, so that what is read and then written stays exact.
-//! What the writer remembers from one batch to the next holds until another process writes for one of its tenants ([`batches`]);
+//! What the writer remembers from one batch to the next holds until another process writes for one of its tenants (`batches.rs`);
 //! readers remember nothing, since asking for a version takes as long as asking for a row. `tokio-postgres` is the driver:
 //! it sends statements without waiting for the one before, which a batch of writes needs, and takes TLS from rustls.
 
@@ -11,6 +11,7 @@ mod dialect;
 mod escape;
 mod failure;
 mod migrations;
+mod session;
 #[cfg(test)]
 mod tests;
 mod values;

@@ -1,30 +1,13 @@
-//! A connection: how statements are sent, what is done when one fails, and how a commit is told from a lost connection.
-//!
-//! The calling thread waits; the socket is served by the tasks of [`super::runtime`].
+//! A connection to the database: transactions, what is done when a statement fails, and how a commit is told from a lost connection.
 
 use std::{
     cell::{Cell, RefCell},
-    collections::{HashMap, VecDeque},
-    future::Future,
-    pin::pin,
     sync::Arc,
     thread,
     time::{Duration, Instant},
 };
 
-use futures::{FutureExt, executor::block_on, future::BoxFuture};
-use tokio_postgres::{
-    Client, Statement,
-    types::{ToSql, Type},
-};
-
-use super::{
-    Server,
-    batches::Batches,
-    dialect,
-    failure::{Failure, LOST},
-    values::{Columns, owned, type_of},
-};
+use super::{Server, batches::Batches, failure::Failure, session::Session, values::Columns};
 use crate::{
     database::{self, Connection as _, Params, Retry, Row, params},
     error::{Code, Error, Result},
@@ -33,9 +16,6 @@ use crate::{
 
 /// Rows of a large result that are fetched at once.
 const FETCHED_ROWS: usize = 1_000;
-/// Statements that may be on their way before the first of them is waited for.
-const MAX_SENT: usize = 4_096;
-
 /// How long it is tried to learn whether a commit was made whose answer was lost.
 const DOUBT_LIMIT: Duration = Duration::from_secs(30);
 const DOUBT_PAUSE: Duration = Duration::from_millis(100);
@@ -73,25 +53,6 @@ pub(super) struct PostgresConnection {
     retry: Cell<Option<Retry>>,
 }
 
-/// What belongs to one connection of the network.
-struct Session {
-    client: Arc<Client>,
-    /// Whether statements may be prepared by name.
-    named: bool,
-    statements: HashMap<String, Prepared>,
-    /// Statements that were sent and not waited for.
-    sent: VecDeque<Sent>,
-}
-
-type Sent = BoxFuture<'static, Result<u64, tokio_postgres::Error>>;
-
-#[derive(Clone)]
-enum Prepared {
-    Named(Statement),
-    /// Where a pool in front of the database would give the next transaction another connection.
-    Unnamed(Arc<str>, Arc<[Type]>),
-}
-
 impl PostgresConnection {
     /// A connection that writes, if it has [`Batches`].
     pub(super) fn new(server: Arc<Server>, batches: Option<Batches>) -> Self {
@@ -111,13 +72,22 @@ impl PostgresConnection {
 
     /// Connects, if there is no connection.
     fn connect(&self) -> Result<()> {
-        if self.session.borrow().as_ref().is_some_and(|session| !session.client.is_closed()) {
+        if self.session.borrow().as_ref().is_some_and(|session| !session.is_closed()) {
             return Ok(());
         }
-        let (client, named) = self.server.connect().map_err(|error| self.failed(error))?;
-        let client = Arc::new(client);
-        *self.session.borrow_mut() = Some(Session { client, named, statements: HashMap::new(), sent: VecDeque::new() });
+        let (client, named) = self.server.connect().map_err(|failure| self.failed(failure))?;
+        *self.session.borrow_mut() = Some(Session::new(client, named));
         Ok(())
+    }
+
+    /// Does something with the connection of the network.
+    fn session<T>(&self, work: impl FnOnce(&Session) -> Result<T, Failure>) -> Result<T> {
+        let outcome = self.session.borrow().as_ref().map_or_else(|| Err(Failure::lost()), work);
+        outcome.map_err(|failure| self.failed(failure))
+    }
+
+    fn rows(&self, sql: &str, params: Params<'_>) -> Result<Vec<tokio_postgres::Row>> {
+        self.session(|session| session.rows(sql, params))
     }
 
     fn disconnect(&self) {
@@ -129,7 +99,7 @@ impl PostgresConnection {
     fn begin_batch(&self, tenants: &[TenantId]) -> Result<()> {
         let batches = self.batches()?;
         self.connect()?;
-        self.push(self.control(BEGIN_WRITE)?)?;
+        self.send(BEGIN_WRITE, &[])?;
         self.in_transaction.set(true);
         batches.begin(tenants);
         let keys = tenants.iter().map(lock_key).chain([batches.lock_key()]);
@@ -147,11 +117,6 @@ impl PostgresConnection {
         Ok(())
     }
 
-    fn client(&self) -> Result<Arc<Client>> {
-        let lost = || Error::new(Code::Unavailable, LOST);
-        Ok(Arc::clone(&self.session.borrow().as_ref().ok_or_else(lost)?.client))
-    }
-
     /// Notes a failure; returns the error that the caller gets.
     fn failed(&self, error: Failure) -> Error {
         self.has_failed.set(true);
@@ -160,106 +125,6 @@ impl PostgresConnection {
             self.disconnect();
         }
         error.error
-    }
-
-    fn wait<T>(&self, work: impl Future<Output = Result<T, tokio_postgres::Error>>) -> Result<T> {
-        block_on(work).map_err(|error| self.failed(Failure::of(&error)))
-    }
-
-    fn prepare(&self, sql: &str, params: Params<'_>) -> Result<Prepared> {
-        if let Some(known) = self.session.borrow().as_ref().and_then(|session| session.statements.get(sql)) {
-            return Ok(known.clone());
-        }
-        let text = dialect::translate(sql);
-        let types: Vec<Type> = params.iter().map(|param| type_of(param.column_type())).collect();
-        let client = self.client()?;
-        let prepared = if self.session.borrow().as_ref().is_some_and(|session| session.named) {
-            Prepared::Named(self.wait_for(async { client.prepare_typed(&text, &types).await })?)
-        } else {
-            Prepared::Unnamed(text.into(), types.into())
-        };
-        if let Some(session) = &mut *self.session.borrow_mut() {
-            session.statements.insert(sql.to_owned(), prepared.clone());
-        }
-        Ok(prepared)
-    }
-
-    /// A statement on its way: it is sent when the future is polled first.
-    fn run(&self, sql: &str, params: Params<'_>) -> Result<Sent> {
-        let prepared = self.prepare(sql, params)?;
-        let params = owned(params)?;
-        let client = self.client()?;
-        Ok(Box::pin(async move {
-            match prepared {
-                Prepared::Named(statement) => client.execute_raw(&statement, &params).await,
-                Prepared::Unnamed(text, of) => {
-                    let typed: Vec<_> =
-                        params.iter().map(|param| param as &(dyn ToSql + Sync)).zip(of.iter().cloned()).collect();
-                    client.execute_typed(&text, &typed).await
-                }
-            }
-        }))
-    }
-
-    /// Sends a statement, and remembers that its outcome is not known yet.
-    fn push(&self, mut sent: Sent) -> Result<()> {
-        if let Some(outcome) = sent.as_mut().now_or_never() {
-            return outcome.map(drop).map_err(|error| self.failed(Failure::of(&error)));
-        }
-        let waiting = self.session.borrow_mut().as_mut().map_or(0, |session| {
-            session.sent.push_back(sent);
-            session.sent.len()
-        });
-        if waiting > MAX_SENT { self.settle() } else { Ok(()) }
-    }
-
-    /// Waits for what was sent; the first failure is returned.
-    fn settle(&self) -> Result<()> {
-        let sent = self.session.borrow_mut().as_mut().map(|session| std::mem::take(&mut session.sent));
-        let mut first = Ok(());
-        for sent in sent.into_iter().flatten() {
-            let outcome = block_on(sent);
-            if first.is_ok() {
-                first = outcome.map(drop);
-            }
-        }
-        first.map_err(|error| self.failed(Failure::of(&error)))
-    }
-
-    /// Sends a statement behind all that were sent before, and waits for all.
-    fn wait_for<T>(&self, work: impl Future<Output = Result<T, tokio_postgres::Error>>) -> Result<T> {
-        let mut work = pin!(work);
-        // Polled once, it is sent; then the answers are read in their order.
-        let early = work.as_mut().now_or_never();
-        self.settle()?;
-        self.wait(async move {
-            match early {
-                Some(outcome) => outcome,
-                None => work.await,
-            }
-        })
-    }
-
-    fn rows(&self, sql: &str, params: Params<'_>) -> Result<Vec<tokio_postgres::Row>> {
-        let prepared = self.prepare(sql, params)?;
-        let params = owned(params)?;
-        let client = self.client()?;
-        self.wait_for(async move {
-            let typed: Vec<_> = params.iter().map(|param| param as &(dyn ToSql + Sync)).collect();
-            match &prepared {
-                Prepared::Named(statement) => client.query(statement, &typed).await,
-                Prepared::Unnamed(text, of) => {
-                    let typed: Vec<_> = typed.into_iter().zip(of.iter().cloned()).collect();
-                    client.query_typed(text, &typed).await
-                }
-            }
-        })
-    }
-
-    /// Sends a statement without parameters that controls the transaction.
-    fn control(&self, sql: &'static str) -> Result<Sent> {
-        let client = self.client()?;
-        Ok(Box::pin(async move { client.batch_execute(sql).await.map(|()| 0) }))
     }
 
     /// Whether the batch whose commit was not answered is there all the same. Asks until the database answers, or too long.
@@ -288,27 +153,21 @@ impl PostgresConnection {
     fn last_committed(&self) -> Result<Option<i64>> {
         let batches = self.batches()?;
         self.connect()?;
-        self.push(self.control(BEGIN_WRITE)?)?;
+        self.send(BEGIN_WRITE, &[])?;
         self.rows(LOCK, params![batches.lock_key()])?;
         let rows = self.rows(NOTED_BATCH, params![&batches.process[..]])?;
-        self.wait_for(self.control("ROLLBACK")?)?;
+        self.execute("ROLLBACK", &[])?;
         rows.first().map(|row| row.try_get(0)).transpose().map_err(Error::internal)
     }
 }
 
 impl database::Connection for PostgresConnection {
     fn execute(&self, sql: &str, params: Params<'_>) -> Result<usize> {
-        let sent = if params.is_empty() && is_control(sql) {
-            let (client, sql) = (self.client()?, sql.to_owned());
-            Box::pin(async move { client.batch_execute(&sql).await.map(|()| 0) })
-        } else {
-            self.run(sql, params)?
-        };
         if sql.starts_with("ROLLBACK") {
             // Whatever has failed before is undone by it.
-            let _ = self.settle();
+            let _ = self.session(Session::settle);
         }
-        let changed = self.wait_for(sent)?;
+        let changed = self.session(|session| session.execute(sql, params))?;
         if sql.starts_with("ROLLBACK") {
             self.has_failed.set(false);
             if sql == "ROLLBACK" {
@@ -319,11 +178,7 @@ impl database::Connection for PostgresConnection {
     }
 
     fn send(&self, sql: &str, params: Params<'_>) -> Result<()> {
-        if params.is_empty() && is_control(sql) {
-            let (client, sql) = (self.client()?, sql.to_owned());
-            return self.push(Box::pin(async move { client.batch_execute(&sql).await.map(|()| 0) }));
-        }
-        self.push(self.run(sql, params)?)
+        self.session(|session| session.send(sql, params))
     }
 
     fn query(&self, sql: &str, params: Params<'_>, each: &mut dyn FnMut(&dyn Row) -> Result<bool>) -> Result<()> {
@@ -355,14 +210,14 @@ impl database::Connection for PostgresConnection {
         self.connect()?;
         self.has_failed.set(false);
         // Not waited for: the first query waits for both.
-        self.push(self.control(BEGIN_READ)?)?;
+        self.send(BEGIN_READ, &[])?;
         self.in_transaction.set(true);
         Ok(())
     }
 
     fn end_read(&self) -> Result<()> {
         self.in_transaction.set(false);
-        self.push(self.control("COMMIT")?)
+        self.send("COMMIT", &[])
     }
 
     fn begin_write(&self, tenants: &[TenantId]) -> Result<()> {
@@ -389,8 +244,7 @@ impl database::Connection for PostgresConnection {
         }
         drop(tenants);
         self.send(NOTE_BATCH, params![process, number])?;
-        let commit = self.control("COMMIT")?;
-        let committed = self.wait_for(commit);
+        let committed = self.execute("COMMIT", &[]);
         if committed.is_err() && self.session.borrow().is_none() {
             // The connection was lost: the commit may have arrived.
             if !self.was_committed()? {
@@ -406,7 +260,7 @@ impl database::Connection for PostgresConnection {
     }
 
     fn in_transaction(&self) -> bool {
-        self.in_transaction.get() && self.session.borrow().as_ref().is_some_and(|session| !session.client.is_closed())
+        self.in_transaction.get() && self.session.borrow().as_ref().is_some_and(|session| !session.is_closed())
     }
 
     fn has_failed(&self) -> bool {
@@ -414,7 +268,7 @@ impl database::Connection for PostgresConnection {
     }
 
     fn retry(&self) -> Retry {
-        let is_lost = self.session.borrow().as_ref().is_none_or(|session| session.client.is_closed());
+        let is_lost = self.session.borrow().as_ref().is_none_or(Session::is_closed);
         self.retry.get().unwrap_or(if is_lost { Retry::Again } else { Retry::Never })
     }
 
@@ -422,11 +276,6 @@ impl database::Connection for PostgresConnection {
     fn overwrite_freed(&self, _on: bool) -> Result<()> {
         Ok(())
     }
-}
-
-/// Statements that control a transaction. They have no parameters and are not prepared.
-fn is_control(sql: &str) -> bool {
-    ["SAVEPOINT", "RELEASE", "ROLLBACK"].iter().any(|verb| sql.starts_with(verb))
 }
 
 /// As [`LAST_BATCHES`] takes them; no id has a comma.

@@ -9,7 +9,7 @@ use crate::{
     error::{Code, Error},
 };
 
-pub(super) const LOST: &str = "the connection to the database was lost; try again";
+const LOST: &str = "the connection to the database was lost; try again";
 const BUSY: &str = "the database is busy with other processes; try again";
 
 /// What the driver says, with the cause: its own message is the kind of the error alone.
@@ -26,6 +26,11 @@ pub(super) struct Failure {
 }
 
 impl Failure {
+    /// There is no connection any more.
+    pub(super) fn lost() -> Self {
+        Self { error: Error::new(Code::Unavailable, LOST), retry: Retry::Again, is_lost: true }
+    }
+
     /// Nothing of the open transaction stands, unless it was to be committed: then that is not known.
     pub(super) fn of(error: &tokio_postgres::Error) -> Self {
         let unavailable = |what: &str, retry, is_lost| {
@@ -62,5 +67,18 @@ impl Failure {
             },
             _ => Self { error: Error::internal(error_text(error)), retry: Retry::OneByOne, is_lost: false },
         }
+    }
+}
+
+impl From<tokio_postgres::Error> for Failure {
+    fn from(error: tokio_postgres::Error) -> Self {
+        Self::of(&error)
+    }
+}
+
+/// A value that cannot be sent.
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self { error, retry: Retry::OneByOne, is_lost: false }
     }
 }
