@@ -36,6 +36,12 @@ pub(crate) trait Connection: Send {
         self.execute(sql, params).map(drop)
     }
 
+    /// The same, for one of several rows that are written one after the other by one statement, each of them another row: a backend may
+    /// write them together.
+    fn send_row(&self, sql: &str, params: Params<'_>) -> Result<()> {
+        self.send(sql, params)
+    }
+
     /// Passes the rows of a query to `each`, one after the other, until it returns `false` or fails. `each` may run other
     /// statements.
     fn query(&self, sql: &str, params: Params<'_>, each: &mut dyn FnMut(&dyn Row) -> Result<bool>) -> Result<()>;

@@ -181,6 +181,10 @@ impl database::Connection for PostgresConnection {
         self.session(|session| session.send(sql, params))
     }
 
+    fn send_row(&self, sql: &str, params: Params<'_>) -> Result<()> {
+        self.session(|session| session.send_row(sql, params))
+    }
+
     fn query(&self, sql: &str, params: Params<'_>, each: &mut dyn FnMut(&dyn Row) -> Result<bool>) -> Result<()> {
         for row in self.rows(sql, params)? {
             if !each(&Columns::of(&row))? {

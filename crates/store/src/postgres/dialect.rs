@@ -1,7 +1,7 @@
 //! The statements of [`crate::tables`], spelled for Postgres. They are written for SQLite, with numbered parameters (`?1`); most of
 //! what differs follows a rule, and the few statements that do not have a spelling of their own here.
 
-use crate::tables::{appending, keys};
+use crate::tables::{appending, keys, sessions};
 
 /// Statements that follow no rule. A log's number stands in front of its entries' numbers here, not in one integer with them.
 const OWN: [(&str, &str); 5] = [
@@ -49,6 +49,56 @@ pub(super) fn translate(sql: &str) -> String {
         text = text.replace(theirs, ours);
     }
     upserts(&words(&text))
+}
+
+/// Updates of several rows, by the update of one: what stands in front of the rows, and behind them.
+const MANY: [(&str, &str, &str); 2] = [
+    (
+        sessions::SET_SPENT,
+        "UPDATE sessions SET spent = row.spent FROM (VALUES ",
+        ") AS row (tenant, id, spent) WHERE sessions.tenant = row.tenant AND sessions.id = row.id",
+    ),
+    (
+        sessions::ADD_LOGGED,
+        "UPDATE sessions SET logged_cost = least(logged_cost, 9223372036854775807 - row.cost) + row.cost,
+            action_count = action_count + row.actions FROM (VALUES ",
+        ") AS row (tenant, id, cost, actions) WHERE sessions.tenant = row.tenant AND sessions.id = row.id",
+    ),
+];
+
+/// A statement that does to `count` rows, which have `width` parameters each, what `sql` does to one; `None` if there is none.
+pub(super) fn translate_many(sql: &str, count: usize, width: usize) -> Option<String> {
+    if let Some((_, before, behind)) = MANY.iter().find(|(name, ..)| *name == sql) {
+        let row: Vec<String> = (1..=width).map(|number| format!("${number}")).collect();
+        return Some(format!("{before}{}{behind}", rows(&row.join(", "), count, width)));
+    }
+    let one = translate(sql);
+    let (before, rest) = one.split_once(" VALUES (")?;
+    let (row, behind) = rest.split_once(')')?;
+    let columns: Vec<&str> = before.split_once('(')?.1.trim_end_matches(')').split(',').map(str::trim).collect();
+    // Behind the rows a parameter is that of the row which was to be inserted.
+    let mut behind = behind.to_owned();
+    for (index, column) in columns.iter().enumerate().rev() {
+        behind = behind.replace(&format!("${}", index + 1), &format!("excluded.{column}"));
+    }
+    let is_plain = row.split(", ").enumerate().all(|(index, value)| value == format!("${}", index + 1));
+    let is_understood = !row.contains('(') && (is_plain || behind.is_empty());
+    is_understood.then(|| format!("{before} VALUES {}{behind}", rows(row, count, width)))
+}
+
+/// So many rows like this one, each with parameters of its own.
+fn rows(row: &str, count: usize, width: usize) -> String {
+    let renumbered = |from: usize| {
+        let mut pieces = row.split('$');
+        let mut text = pieces.next().unwrap_or_default().to_owned();
+        for piece in pieces {
+            let digits = piece.find(|c: char| !c.is_ascii_digit()).unwrap_or(piece.len());
+            let number = piece[..digits].parse().map_or(0, |number: usize| number + from);
+            text.extend(["$", &number.to_string(), &piece[digits..]]);
+        }
+        format!("({text})")
+    };
+    (0..count).map(|index| renumbered(index * width)).collect::<Vec<_>>().join(", ")
 }
 
 /// `place >= (the base of the tenant's log) + seq` becomes `log = (the tenant's log) AND seq >= seq`.
@@ -155,6 +205,24 @@ fn upserts(sql: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn several_rows_are_one_statement() {
+        let put = "INSERT INTO t (a, b) VALUES (?1, ?2) ON CONFLICT DO UPDATE SET b = min(t.b, ?2)";
+        assert_eq!(
+            translate_many(put, 2, 2).unwrap(),
+            "INSERT INTO t (a, b) VALUES ($1, $2), ($3, $4) ON CONFLICT ON CONSTRAINT t_pkey DO UPDATE SET b = least(t.b, excluded.b)"
+        );
+        assert_eq!(translate_many("INSERT INTO t (a) VALUES (?1, (SELECT 1))", 2, 1), None);
+        assert_eq!(translate_many("DELETE FROM t WHERE a = ?1", 2, 1), None);
+        let entries = translate_many(appending::INSERT_ENTRY, 3, 17).unwrap();
+        assert!(
+            entries.contains("$17), ($18 >> 40, $18 & 1099511627775, $19") && entries.ends_with("$50, $51)"),
+            "{entries}"
+        );
+        let spent = translate_many(sessions::SET_SPENT, 2, 3).unwrap();
+        assert!(spent.contains("(VALUES ($1, $2, $3), ($4, $5, $6)) AS row"), "{spent}");
+    }
 
     #[test]
     fn what_differs_is_spelled_for_postgres() {

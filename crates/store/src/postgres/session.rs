@@ -20,12 +20,15 @@ use tokio_postgres::{
 use super::{
     dialect,
     failure::Failure,
-    values::{owned, type_of},
+    values::{OwnedValue, owned, type_of},
 };
 use crate::database::Params;
 
 /// Statements that may be on their way before the first of them is waited for.
 const MAX_SENT: usize = 4_096;
+
+/// Rows that one statement writes, at most: a power of two.
+const MAX_ROWS: usize = 64;
 
 type Result<T> = std::result::Result<T, Failure>;
 
@@ -39,6 +42,16 @@ pub(super) struct Session {
     statements: RefCell<HashMap<String, Prepared>>,
     /// Statements that were sent and not waited for.
     sent: RefCell<VecDeque<Sent>>,
+    /// Rows that are to be sent together, before anything else.
+    gathered: RefCell<Option<Gathered>>,
+}
+
+/// Rows of one statement.
+struct Gathered {
+    sql: String,
+    types: Vec<Type>,
+    count: usize,
+    values: Vec<OwnedValue>,
 }
 
 #[derive(Clone)]
@@ -50,7 +63,13 @@ enum Prepared {
 
 impl Session {
     pub(super) fn new(client: Client, named: bool) -> Self {
-        Self { client: Arc::new(client), named, statements: RefCell::default(), sent: RefCell::default() }
+        Self {
+            client: Arc::new(client),
+            named,
+            statements: RefCell::default(),
+            sent: RefCell::default(),
+            gathered: RefCell::default(),
+        }
     }
 
     pub(super) fn is_closed(&self) -> bool {
@@ -59,13 +78,52 @@ impl Session {
 
     /// Runs a statement and waits for it; returns how many rows it changed.
     pub(super) fn execute(&self, sql: &str, params: Params<'_>) -> Result<u64> {
+        self.flush()?;
         let statement = self.statement(sql, params)?;
         self.wait_for(statement)
     }
 
     /// Sends a statement; a later one, or [`Self::settle`], waits for it and returns its failure.
     pub(super) fn send(&self, sql: &str, params: Params<'_>) -> Result<()> {
-        let mut statement = self.statement(sql, params)?;
+        self.flush()?;
+        let statement = self.statement(sql, params)?;
+        self.push(statement)
+    }
+
+    /// Sends one of several rows that one statement writes: see [`crate::database::Connection::send_row`].
+    pub(super) fn send_row(&self, sql: &str, params: Params<'_>) -> Result<()> {
+        let values = owned(params)?;
+        if let Some(gathered) = self.gathered.borrow_mut().as_mut().filter(|gathered| gathered.sql == sql) {
+            gathered.count += 1;
+            gathered.values.extend(values);
+            return Ok(());
+        }
+        self.flush()?;
+        let types = types_of(params);
+        *self.gathered.borrow_mut() = Some(Gathered { sql: sql.to_owned(), types, count: 1, values });
+        Ok(())
+    }
+
+    /// Sends the rows that are gathered. Their numbers are powers of two, so that few statements are prepared.
+    fn flush(&self) -> Result<()> {
+        let Some(gathered) = self.gathered.take() else { return Ok(()) };
+        let Gathered { sql, types, mut count, values } = gathered;
+        let mut values = values.into_iter();
+        while count > 0 {
+            let power = 1 << count.min(MAX_ROWS).ilog2();
+            let several = if power > 1 { self.prepare_many(&sql, &types, power)? } else { None };
+            let (prepared, rows) = match several {
+                Some(prepared) => (prepared, power),
+                None => (self.prepare(&sql, types.clone())?, 1),
+            };
+            let values = values.by_ref().take(rows * types.len()).collect();
+            self.push(self.start(prepared, values))?;
+            count -= rows;
+        }
+        Ok(())
+    }
+
+    fn push(&self, mut statement: Sent) -> Result<()> {
         // Polled once, it is sent.
         if let Some(outcome) = statement.as_mut().now_or_never() {
             outcome?;
@@ -77,12 +135,13 @@ impl Session {
             return Ok(());
         }
         drop(sent);
-        self.settle()
+        self.settle_sent()
     }
 
     /// The rows of a query.
     pub(super) fn rows(&self, sql: &str, params: Params<'_>) -> Result<Vec<tokio_postgres::Row>> {
-        let prepared = self.prepare(sql, params)?;
+        self.flush()?;
+        let prepared = self.prepare(sql, types_of(params))?;
         let params = owned(params)?;
         let params: Vec<_> = params.iter().map(|param| param as &(dyn ToSql + Sync)).collect();
         self.wait_for(async {
@@ -98,6 +157,11 @@ impl Session {
 
     /// Waits for what was sent; returns the first failure.
     pub(super) fn settle(&self) -> Result<()> {
+        let flushed = self.flush();
+        self.settle_sent().and(flushed)
+    }
+
+    fn settle_sent(&self) -> Result<()> {
         let sent = self.sent.take();
         let outcomes: Vec<_> = sent.into_iter().map(block_on).collect();
         Ok(outcomes.into_iter().try_for_each(|outcome| outcome.map(drop))?)
@@ -107,7 +171,7 @@ impl Session {
     fn wait_for<T>(&self, work: impl Future<Output = std::result::Result<T, tokio_postgres::Error>>) -> Result<T> {
         let mut work = pin!(work);
         let early = work.as_mut().now_or_never();
-        self.settle()?;
+        self.settle_sent()?;
         Ok(match early {
             Some(outcome) => outcome?,
             None => block_on(work)?,
@@ -121,9 +185,13 @@ impl Session {
             let sql = sql.to_owned();
             return Ok(Box::pin(async move { client.batch_execute(&sql).await.map(|()| 0) }));
         }
-        let prepared = self.prepare(sql, params)?;
-        let params = owned(params)?;
-        Ok(Box::pin(async move {
+        let prepared = self.prepare(sql, types_of(params))?;
+        Ok(self.start(prepared, owned(params)?))
+    }
+
+    fn start(&self, prepared: Prepared, params: Vec<OwnedValue>) -> Sent {
+        let client = Arc::clone(&self.client);
+        Box::pin(async move {
             match prepared {
                 Prepared::Named(statement) => client.execute_raw(&statement, &params).await,
                 Prepared::Unnamed(text, types) => {
@@ -131,23 +199,41 @@ impl Session {
                     client.execute_typed(&text, &params.zip(types.iter().cloned()).collect::<Vec<_>>()).await
                 }
             }
-        }))
+        })
     }
 
-    fn prepare(&self, sql: &str, params: Params<'_>) -> Result<Prepared> {
+    /// A statement for one row, or for what has none.
+    fn prepare(&self, sql: &str, types: Vec<Type>) -> Result<Prepared> {
         if let Some(known) = self.statements.borrow().get(sql) {
             return Ok(known.clone());
         }
-        let text = dialect::translate(sql);
-        let types: Vec<Type> = params.iter().map(|param| type_of(param.column_type())).collect();
+        self.prepare_as(sql, dialect::translate(sql), types)
+    }
+
+    /// A statement for several rows; `None` if there is none.
+    fn prepare_many(&self, sql: &str, types: &[Type], count: usize) -> Result<Option<Prepared>> {
+        let name = format!("{count} rows: {sql}");
+        if let Some(known) = self.statements.borrow().get(&name) {
+            return Ok(Some(known.clone()));
+        }
+        let Some(text) = dialect::translate_many(sql, count, types.len()) else { return Ok(None) };
+        let types = types.iter().cycle().take(count * types.len()).cloned().collect();
+        self.prepare_as(&name, text, types).map(Some)
+    }
+
+    fn prepare_as(&self, name: &str, text: String, types: Vec<Type>) -> Result<Prepared> {
         let prepared = if self.named {
             Prepared::Named(self.wait_for(self.client.prepare_typed(&text, &types))?)
         } else {
             Prepared::Unnamed(text.into(), types.into())
         };
-        self.statements.borrow_mut().insert(sql.to_owned(), prepared.clone());
+        self.statements.borrow_mut().insert(name.to_owned(), prepared.clone());
         Ok(prepared)
     }
+}
+
+fn types_of(params: Params<'_>) -> Vec<Type> {
+    params.iter().map(|param| type_of(param.column_type())).collect()
 }
 
 /// Statements that control a transaction. They have no parameters and are not prepared.

@@ -63,5 +63,5 @@ fn write_entry(db: &dyn Connection, base: i64, entry: &Entry) -> Result<()> {
         e.prev_hash,
         e.entry_hash,
     ];
-    db.send(INSERT_ENTRY, params)
+    db.send_row(INSERT_ENTRY, params)
 }

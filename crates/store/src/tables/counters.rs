@@ -300,7 +300,7 @@ pub(crate) fn write_agent(
         tenant, agent, s.actions, s.cost, s.authorized, s.burst_start, s.burst_count, s.refusal_start, s.refusal_count,
         s.secret_start, s.secret_count, rank,
     ];
-    db.send(PUT_AGENT, params)?;
+    db.send_row(PUT_AGENT, params)?;
     if *moved {
         db.send(RANK_AGENT, params![tenant, agent, rank])?;
     }
@@ -320,7 +320,7 @@ pub(crate) fn write_tool(db: &dyn Connection, (tenant, agent, tool): &ToolKey, t
 }
 
 fn put_tool(db: &dyn Connection, tenant: &TenantId, of: &str, tool: &str, total: Cost, rank: i64) -> Result<()> {
-    db.send(PUT_TOOL_USE, params![tenant, of, tool, total.actions, total.cost, rank])
+    db.send_row(PUT_TOOL_USE, params![tenant, of, tool, total.actions, total.cost, rank])
 }
 
 /// Entries have lost the tools that they used: what was counted of these counts under [`ERASED`]. The tallies of their

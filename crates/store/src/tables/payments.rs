@@ -131,5 +131,5 @@ impl Tx {
 }
 
 pub(crate) fn write_new(db: &dyn Connection, tenant: &TenantId, authorization: &Authorization) -> Result<()> {
-    db.send(INSERT_AUTHORIZATION, &authorization.params(tenant))
+    db.send_row(INSERT_AUTHORIZATION, &authorization.params(tenant))
 }

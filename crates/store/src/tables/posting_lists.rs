@@ -179,7 +179,7 @@ impl<'e> Gathered<'e> {
                 let stored: Option<Places> = db.first(POSTING, params![tenant, of, block])?;
                 places = places.with(stored.unwrap_or_default().and(before));
             }
-            db.send(PUT_POSTING, params![tenant, of, block, places.to_bytes()])?;
+            db.send_row(PUT_POSTING, params![tenant, of, block, places.to_bytes()])?;
         }
         Ok(())
     }

@@ -139,13 +139,13 @@ pub(crate) fn add_logged(session: &mut Session, added: Cost) {
 }
 
 pub(crate) fn write_new(db: &dyn Connection, tenant: &TenantId, session: &Session) -> Result<()> {
-    db.send(INSERT_SESSION, &session.params(tenant))
+    db.send_row(INSERT_SESSION, &session.params(tenant))
 }
 
 pub(crate) fn write_spent(db: &dyn Connection, tenant: &TenantId, id: &SessionId, spent: Money) -> Result<()> {
-    db.send(SET_SPENT, params![tenant, id, spent])
+    db.send_row(SET_SPENT, params![tenant, id, spent])
 }
 
 pub(crate) fn write_logged(db: &dyn Connection, tenant: &TenantId, id: &SessionId, added: Cost) -> Result<()> {
-    db.send(ADD_LOGGED, params![tenant, id, added.cost, added.actions])
+    db.send_row(ADD_LOGGED, params![tenant, id, added.cost, added.actions])
 }

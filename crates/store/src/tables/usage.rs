@@ -215,7 +215,7 @@ impl Tx {
 }
 
 pub(crate) fn write_usage(db: &dyn Connection, tenant: &TenantId, month: Month, added: Usage) -> Result<()> {
-    db.send(ADD_USAGE, params![tenant, month, added.calls, added.secret_reads])
+    db.send_row(ADD_USAGE, params![tenant, month, added.calls, added.secret_reads])
 }
 
 /// Where a count stands among others, in eighths of a doubling: it moves about 190 times on the way to ten million, so

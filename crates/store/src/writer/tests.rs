@@ -21,15 +21,18 @@ async fn a_change_that_no_caller_waits_for_is_made_before_those_that_come_later(
         move || order.lock().unwrap().push(number)
     };
     let (first, second) = (note(1), note(2));
+    let (release, held) = std::sync::mpsc::channel::<()>();
     store.write_behind(
         &TenantId::local(),
         move |_| {
+            held.recv().map_err(Error::internal)?;
             first();
             Ok(())
         },
         |error| panic!("{error}"),
     );
     assert!(store.is_behind());
+    release.send(()).unwrap();
     store
         .write_for_all(move |_| {
             second();
