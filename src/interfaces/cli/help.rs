@@ -29,7 +29,7 @@ const NAME: usize = 15;
 /// What stands below the options in the help of each command: behind `=== ` and the names of the command, up to the next one.
 const TEXTS: &str = include_str!("help.txt");
 
-/// The program with the texts of [`TEXTS`] in the help of its commands.
+/// The program with the texts of `help.txt` in the help of its commands.
 pub fn with_texts(program: Command) -> Command {
     fn add(command: Command, path: &str, texts: &HashMap<&str, &'static str>) -> Command {
         let command = match texts.get(path) {
