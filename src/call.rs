@@ -5,6 +5,7 @@
 
 mod client_channel;
 mod in_flight;
+mod job_lease;
 mod keyring;
 mod meter;
 mod outward;
@@ -17,6 +18,7 @@ mod unwritten;
 
 pub use client_channel::ClientChannel;
 pub use in_flight::{InFlightCalls, LEASE_SECONDS, Lease};
+pub use job_lease::{JOB_LEASE, Job, alone};
 pub use keyring::{Keyring, TenantKeys};
 pub use meter::Meter;
 pub use outward::{CallClient, OutwardContext, OutwardOperation};

@@ -16,7 +16,7 @@ use super::{
     sections,
 };
 use crate::{
-    call::{ReadContext, Services, WriteContext},
+    call::{Job, ReadContext, Services, WriteContext, alone},
     error::{Error, Result},
     model::{Caller, TenantId, UnixMicros},
     outbox,
@@ -70,15 +70,21 @@ impl Runner {
             if due.is_empty() {
                 return Ok(());
             }
-            let mut failed = None;
-            for (tenant, id) in due {
-                // A failed write for one schedule must not stop the others.
-                failed = self.run_one(tenant, id, now).await.err().or(failed);
-            }
-            if let Some(error) = failed {
-                return Err(error);
-            }
+            // Two processes would make the same packs, and one of each would be thrown away.
+            let Some(done) = alone(&self.store, &self.services, Job::Schedules, self.run_each(due, now)).await? else {
+                return Ok(());
+            };
+            done?;
         }
+    }
+
+    async fn run_each(&self, due: Vec<(TenantId, String)>, now: UnixMicros) -> Result<()> {
+        let mut failed = None;
+        for (tenant, id) in due {
+            // A failed write for one schedule must not stop the others.
+            failed = self.run_one(tenant, id, now).await.err().or(failed);
+        }
+        failed.map_or(Ok(()), Err)
     }
 
     async fn run_one(&self, tenant: TenantId, id: String, now: UnixMicros) -> Result<()> {

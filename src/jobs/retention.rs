@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    call::WriteContext,
+    call::{JOB_LEASE, Job, WriteContext, alone},
     error::Result,
     model::{Caller, TenantId},
     operations::Haldir,
@@ -21,20 +21,27 @@ const STEP_PAUSE: Duration = Duration::from_millis(50);
 const PRINCIPAL: &str = "retention";
 
 impl Haldir {
-    /// Erases what is due, every `PASS_EVERY`, until `stop`. Several processes may do it on one store: each step reads what
-    /// the others have done.
+    /// Erases what is due, every `PASS_EVERY`, until `stop`. Of several processes on one store, one at a time does it.
     pub async fn keep_retention(self, stop: CancellationToken) {
         loop {
+            let (store, services) = (&self.inner.store, &self.inner.services);
+            let pass = alone(store, services, Job::Retention, self.apply_retention());
             let result = tokio::select! {
                 () = stop.cancelled() => return,
-                result = self.apply_retention() => result,
+                result = pass => result,
             };
-            if let Err(error) = result {
-                tracing::error!(%error, "details that are due could not be erased");
-            }
+            let pause = match result.map(Option::transpose).and_then(|done| done) {
+                Ok(Some(())) => PASS_EVERY,
+                // The process that does it may be one that has died.
+                Ok(None) => JOB_LEASE,
+                Err(error) => {
+                    tracing::error!(%error, "details that are due could not be erased");
+                    PASS_EVERY
+                }
+            };
             tokio::select! {
                 () = stop.cancelled() => return,
-                () = tokio::time::sleep(PASS_EVERY) => {}
+                () = tokio::time::sleep(pause) => {}
             }
         }
     }

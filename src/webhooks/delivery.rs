@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{attempts, send};
 use crate::{
-    call::{Services, WriteContext},
+    call::{Job, Services, WriteContext, alone},
     error::Result,
     metrics::METRICS,
     model::{Caller, TenantId},
@@ -79,7 +79,7 @@ pub async fn run(store: Store, services: Arc<Services>, stop: CancellationToken)
         while rounds.try_join_next().is_some() {}
         if Instant::now() >= clean_at {
             clean_at = Instant::now() + CLEAN_EVERY;
-            if let Err(error) = deliverer.clean().await {
+            if let Err(error) = deliverer.clean_alone().await {
                 tracing::warn!(%error, "old deliveries were not forgotten");
             }
         }
@@ -230,6 +230,11 @@ impl Deliverer {
             Duration::from_micros(u64::try_from(due.0 - self.services.clock.now().0).unwrap_or(0))
         });
         wait.min(LOOK_EVERY)
+    }
+
+    /// Removes what is old, unless another process does.
+    async fn clean_alone(&self) -> Result<()> {
+        alone(&self.store, &self.services, Job::OldDeliveries, self.clean()).await?.unwrap_or(Ok(()))
     }
 
     async fn clean(&self) -> Result<()> {

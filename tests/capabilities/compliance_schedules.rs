@@ -165,6 +165,38 @@ fn a_kill_loses_no_period_and_makes_none_twice() {
 }
 
 #[test]
+fn schedules_and_retention_are_left_to_the_process_with_their_lease_until_it_has_died() {
+    let (house, receiver) = (House::new(), Receiver::new());
+    let (first, operator) = house.serve_operator();
+    let key = operator.key().to_owned();
+    let made = create(&operator, &receiver, "daily");
+    until("no job is done", || house.sql_value::<i64>("SELECT count(*) FROM job_leases") == 0);
+    drop(first);
+    // Processes that will not be heard of again.
+    for job in ["schedules", "retention"] {
+        let until = 4_102_444_800_000_000_i64;
+        assert_eq!(house.change(&format!("INSERT INTO job_leases VALUES ('{job}', 'another', {until})")), 1);
+    }
+    back(&house, &made, 3);
+    let mut serving = house.serving();
+    serving.env("HALDIR_LOG", "haldir=debug");
+    let server = Server::start(serving);
+    let operator = server.with_key(&key);
+    let left = |job: &str| {
+        let log = server.process.errors();
+        let lines = log.lines().filter(|line| line.contains("another process does this job") && line.contains(job));
+        lines.count()
+    };
+    until("it looks at the schedule again and again", || left("schedules") >= 3);
+    assert!(left("retention") >= 1);
+    assert_eq!(integer(&only(&operator), "run_count"), 0);
+    house.change("UPDATE job_leases SET until = 0");
+    receiver.wait_until("three packs", |got| arrived(got).len() == 3);
+    until("all jobs are done", || house.sql_value::<i64>("SELECT count(*) FROM job_leases") == 0);
+    operator.verified();
+}
+
+#[test]
 fn a_run_that_fails_says_why_and_keeps_its_period() {
     let (house, receiver) = (House::new(), Receiver::new());
     let (_server, operator) = house.serve_operator();

@@ -2,7 +2,12 @@
 
 mod retries;
 
-use std::{collections::BTreeSet, net::TcpListener, process::Command, time::Duration};
+use std::{
+    collections::BTreeSet,
+    net::TcpListener,
+    process::Command,
+    time::{Duration, Instant},
+};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::Value;
@@ -244,6 +249,29 @@ fn events_survive_the_death_of_the_server_and_of_the_receiver_in_order_and_none_
     let operator = server.with_key(&key);
     until("nothing waits", || only(&operator)["waiting"] == 0);
     assert_eq!(operator.get("/v1/webhooks/dead-letters").ok()["count"], 0);
+    operator.verified();
+}
+
+#[test]
+fn an_attempt_whose_server_was_killed_is_made_again_by_another_once_its_lease_has_ended() {
+    // The lease of the pace that tests have, but for what passes before the test sees the attempt.
+    const ALMOST_THE_LEASE: Duration = Duration::from_secs(3);
+    let (house, receiver) = (House::new(), Receiver::new());
+    let (mut first, operator) = start(&house);
+    receiver.then([Reply::none()]);
+    register(&operator, &receiver, &json!(["anomaly"]));
+    let session = operator.session(&json!({}));
+    anomaly(&operator, &session, "yacht");
+    receiver.wait_for(1);
+    let begun = Instant::now();
+    first.process.kill();
+    let second = Server::start(hasty(&house));
+    let got = receiver.wait_for(2);
+    assert!(begun.elapsed() >= ALMOST_THE_LEASE, "{:?}", begun.elapsed());
+    assert_eq!(got[0].header("webhook-id"), got[1].header("webhook-id"));
+    assert_eq!(got[0].body, got[1].body);
+    let operator = second.with_key(operator.key());
+    until("it is settled", || only(&operator)["fire_count"] == 1);
     operator.verified();
 }
 

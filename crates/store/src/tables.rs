@@ -10,6 +10,7 @@ pub mod erasing;
 pub(crate) mod flagged;
 pub(crate) mod fold;
 pub(crate) mod in_flight_calls;
+pub(crate) mod jobs;
 pub(crate) mod keys;
 pub(crate) mod payments;
 pub(crate) mod posting_lists;
@@ -25,7 +26,7 @@ pub(crate) mod webhooks;
 
 /// All statements, with their names.
 #[cfg(test)]
-pub(crate) const ALL: [&[(&str, &str)]; 22] = [
+pub(crate) const ALL: [&[(&str, &str)]; 23] = [
     appending::ALL,
     approvals::ALL,
     audit::ALL,
@@ -37,6 +38,7 @@ pub(crate) const ALL: [&[(&str, &str)]; 22] = [
     fold::ALL,
     keys::ALL,
     in_flight_calls::ALL,
+    jobs::ALL,
     payments::ALL,
     posting_lists::ALL,
     proxy::ALL,

@@ -25,8 +25,10 @@ struct Migration {
 }
 
 /// Every migration, oldest first. One that was released is never edited.
-const MIGRATIONS: &[Migration] =
-    &[Migration { version: 1, name: "schema", sql: include_str!("migrations/0001_schema.sql") }];
+const MIGRATIONS: &[Migration] = &[
+    Migration { version: 1, name: "schema", sql: include_str!("migrations/0001_schema.sql") },
+    Migration { version: 2, name: "nodes", sql: include_str!("migrations/0002_nodes.sql") },
+];
 
 /// How long a process that starts waits for a database that cannot be reached: they may start, or fail over, together.
 const START_LIMIT: Duration = Duration::from_secs(30);

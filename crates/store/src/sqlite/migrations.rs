@@ -42,6 +42,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { version: 26, name: "tenants and days", sql: include_str!("migrations/0026_tenants_and_days.sql") },
     Migration { version: 27, name: "former secrets", sql: include_str!("migrations/0027_former_secrets.sql") },
     Migration { version: 28, name: "lists", sql: include_str!("migrations/0028_lists.sql") },
+    Migration { version: 29, name: "job leases", sql: include_str!("migrations/0029_job_leases.sql") },
 ];
 
 /// Where one migration stands in a database.

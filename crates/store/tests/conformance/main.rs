@@ -4,6 +4,7 @@
 mod caches;
 mod calls;
 mod exact;
+mod jobs;
 mod sessions;
 mod support;
 mod transactions;
