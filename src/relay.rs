@@ -10,6 +10,7 @@ pub mod bridge;
 pub mod call;
 pub mod dialog;
 pub mod elicitation;
+pub mod elsewhere;
 pub mod exchange;
 pub mod forwarding;
 pub mod govern;

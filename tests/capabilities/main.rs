@@ -43,6 +43,7 @@ mod keys_and_roles;
 mod layers;
 mod led_astray;
 mod mirrors;
+mod nodes;
 mod operating;
 mod otlp;
 mod overview;

@@ -2,6 +2,7 @@
 //! and what the upstream asks the client.
 
 mod asking;
+mod elsewhere;
 mod levels;
 mod paused;
 

@@ -46,6 +46,7 @@ use crate::{
     relay::{
         call::Call,
         elicitation::ElicitedDecision,
+        elsewhere::{self, Named, UNKNOWN_SESSION},
         forwarding::{Forwarding, RequestKind, SessionState},
         govern::{Decision, Govern, Redact, changes},
         governor::Tools,
@@ -112,8 +113,9 @@ async fn passed(app: &App, credential: &Credential, name: &str, request: Request
     }
     let sessions = &app.shared.upstream_sessions;
     let Some(open) = sessions.admit(route.name.as_str(), &headers, credential) else {
-        let problem = "the MCP session is unknown or has ended: initialise again";
-        return Ok(rpc_error(StatusCode::NOT_FOUND, lines::id_in(&body).as_deref(), INVALID_REQUEST, problem));
+        elsewhere::note(Named::Session);
+        let id = lines::id_in(&body);
+        return Ok(rpc_error(StatusCode::NOT_FOUND, id.as_deref(), INVALID_REQUEST, UNKNOWN_SESSION));
     };
     let governor = Arc::new(route.governor(Tools::Asked(Arc::clone(&route.link))));
     let (secrets, limits) = (route.secrets(), *route.link.limits());

@@ -29,6 +29,7 @@ use crate::{
         proxied::{self, CallClient, refusal_text},
     },
     protocol::message,
+    relay::elsewhere::{self, Named, UNKNOWN_CALL},
 };
 
 /// A tool of an upstream, as it is listed.
@@ -180,8 +181,8 @@ impl Call<'_> {
             Ok(session) => match (state, backend) {
                 (Some(state), Backend::Local(haldir)) => {
                     let Some(outcome) = self.gone_on(haldir, credential, &session, context, state).await else {
-                        let problem = "requestState: this call does not wait here, or was for something else";
-                        return Err(ErrorData::invalid_params(problem, None));
+                        elsewhere::note(Named::PausedCall);
+                        return Err(ErrorData::invalid_params(UNKNOWN_CALL, None));
                     };
                     (outcome.map(|result| exact::carried(&result).into()), true)
                 }

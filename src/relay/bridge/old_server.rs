@@ -18,6 +18,7 @@ use crate::{
         request::{RESPONSES, STATE, ServerRequest, input_required},
         revision::{FIRST_WITHOUT_HANDSHAKE, NEWEST_WITH_HANDSHAKE},
     },
+    relay::elsewhere::{self, Named, UNKNOWN_CALL},
 };
 
 /// Calls that wait for their client's answers, and subscriptions.
@@ -302,8 +303,8 @@ impl OldServer {
         let found = self.paused.iter().position(|paused| paused.state == state);
         // The answers belong to what was asked for, and to nothing else.
         let Some(at) = found.filter(|at| self.paused[*at].request.asks == asks(message)) else {
-            let problem = "requestState: this request is not under way, or asked for something else";
-            return vec![Step::Client(message::error(Some(&id), INVALID_PARAMS, problem))];
+            elsewhere::note(Named::PausedCall);
+            return vec![Step::Client(message::error(Some(&id), INVALID_PARAMS, UNKNOWN_CALL))];
         };
         let Some(paused) = self.paused.remove(at) else { return Vec::new() };
         let PausedCall { mut request, questions, since, answer, .. } = paused;

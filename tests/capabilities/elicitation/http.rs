@@ -243,6 +243,32 @@ fn a_client_of_the_newest_revision_asks_and_calls_again_over_http() {
 }
 
 #[test]
+fn a_question_that_one_server_asks_by_a_result_is_answered_at_another() {
+    let (house, upstream, one, operator) = house();
+    let mut serving = house.serving();
+    serving.args(["--approve-by", "elicitation"]);
+    let other = Server::start(serving);
+    let session = operator.session(&json!({"scopes": ["execute"]}));
+    for (path, tool) in [("/mcp", "up.wipe"), ("/mcp/up", "wipe")] {
+        let at = |server: &Server, more: &Value| {
+            let answer =
+                call_anew(&server.with_key(operator.key()), &session, (path, tool), &json!({"path": path}), more);
+            assert_eq!(answer.status, 200, "{}", answer.text);
+            answer.json()["result"].clone()
+        };
+        let asked = at(&one, &json!({}));
+        let with_yes = json!({"inputResponses": {"haldir_approval": yes()}, "requestState": asked["requestState"]});
+        let made = at(&other, &with_yes);
+        assert!(text(&made["content"][0], "text").contains(path), "{made}");
+        for server in [&one, &other] {
+            assert_eq!(told(&at(server, &with_yes))["status"], "approval_required", "the answer served twice");
+        }
+    }
+    assert_eq!(upstream.calls().len(), 2);
+    operator.verified();
+}
+
+#[test]
 fn over_http_too_a_dialog_does_not_come_back_without_end() {
     let (_house, upstream, _server, operator) = house();
     let agent = operator.mint(&json!({"role": "agent"}));

@@ -4,7 +4,7 @@
 use super::*;
 
 /// What a client answers to everything that a result asks.
-fn answers(needed: &Value) -> Value {
+pub(super) fn answers(needed: &Value) -> Value {
     let of = |question: &Value| match question["method"].as_str().unwrap() {
         "sampling/createMessage" => {
             json!({"role": "assistant", "content": {"type": "text", "text": "sampled"}, "model": "m"})
@@ -17,7 +17,7 @@ fn answers(needed: &Value) -> Value {
 }
 
 /// The call again, with these answers.
-fn again(params: &Value, needed: &Value, answers: Value) -> Value {
+pub(super) fn again(params: &Value, needed: &Value, answers: Value) -> Value {
     let mut params = params.clone();
     params["requestState"] = needed["requestState"].clone();
     params["inputResponses"] = answers;
@@ -25,7 +25,7 @@ fn again(params: &Value, needed: &Value, answers: Value) -> Value {
 }
 
 #[track_caller]
-fn needed(messages: &[Value]) -> Value {
+pub(super) fn needed(messages: &[Value]) -> Value {
     let needed = messages.last().unwrap()["result"].clone();
     assert_eq!(needed["resultType"], "input_required", "{messages:?}");
     needed

@@ -14,6 +14,7 @@ use crate::{
         mcp::exact,
     },
     protocol::{code::INVALID_REQUEST, header::PROTOCOL_VERSION, revision::NEWEST_WITH_HANDSHAKE},
+    relay::elsewhere::{self, Named, UNKNOWN_SESSION},
 };
 
 /// Whether the client takes an event without data at the beginning of a stream, which names the id to go on from. Clients
@@ -79,8 +80,8 @@ pub(super) fn readable(response: Response, request: &RequestId) -> Response {
 
 /// A session that has ended, never was, or is another key's.
 pub(super) fn unknown_session(request: &RequestId) -> Response {
-    let problem = "the MCP session is unknown or has ended: initialise again";
-    rpc_error(StatusCode::NOT_FOUND, None, INVALID_REQUEST, problem, request)
+    elsewhere::note(Named::Session);
+    rpc_error(StatusCode::NOT_FOUND, None, INVALID_REQUEST, UNKNOWN_SESSION, request)
 }
 
 /// An error of the transport, under the request's id where that was read.

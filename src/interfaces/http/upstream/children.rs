@@ -28,6 +28,7 @@ use crate::{
     },
     relay::{
         call::Call,
+        elsewhere::{self, Named, UNKNOWN_SESSION},
         governor::Tools,
         multiplexer::{Messages, Multiplexer, TimeLimit},
         wrap::Bounds,
@@ -199,8 +200,8 @@ impl Route {
 }
 
 fn unknown_session() -> Response {
-    let problem = "the MCP session is unknown or has ended: initialise again";
-    rpc_error(StatusCode::NOT_FOUND, None, INVALID_REQUEST, problem)
+    elsewhere::note(Named::Session);
+    rpc_error(StatusCode::NOT_FOUND, None, INVALID_REQUEST, UNKNOWN_SESSION)
 }
 
 /// Everything that is heard, event by event. It holds the connection while it is read.
