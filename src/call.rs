@@ -33,7 +33,7 @@ pub use unwritten::Unwritten;
 use crate::{
     error::Result,
     model::{Caller, Month, UnixMicros},
-    store::{ReadTx, Store, Tx, Usage},
+    store::{ReadTx, Snapshots, Tx, Usage},
 };
 
 /// An operation that changes nothing.
@@ -105,8 +105,8 @@ impl ReadContext<'_> {
 
 /// What an operation works with whose answer is a stream. It reads a part at a time, each on a snapshot of its own.
 pub struct StreamContext<'a> {
-    /// The store.
-    pub store: &'a Store,
+    /// The snapshots.
+    pub snapshots: &'a Snapshots,
     /// The caller.
     pub caller: &'a Caller,
     /// The time of the call.

@@ -25,7 +25,7 @@ pub use master_key::{
 use zeroize::Zeroizing;
 
 #[cfg(feature = "postgres")]
-use crate::store::postgres::PostgresSettings;
+use crate::store::postgres::{DEFAULT_MAX_AGE, PostgresSettings, ReplicaSettings};
 use crate::{
     call::{RateLimits, Settings, ToolNames, WebhookPace},
     crypto::Key,
@@ -64,6 +64,13 @@ pub struct StoreOptions {
     /// a pool is found.
     #[arg(long, env = "HALDIR_PG_PREPARE", value_name = "on|off", value_parser = parse_switch, global = true)]
     pub pg_prepare: Option<bool>,
+    /// On Postgres: the address of a replica that answers reads of the trail and of reports.
+    #[arg(long, env = "HALDIR_PG_REPLICA", value_name = "URL", global = true)]
+    pub pg_replica: Option<String>,
+    /// On Postgres: how old the data of the replica may be; the primary answers instead of one that is older. Default: 10s.
+    #[arg(long, env = "HALDIR_PG_REPLICA_MAX_AGE", value_name = "DURATION", value_parser = duration::within(1..=3_600),
+        global = true)]
+    pub pg_replica_max_age: Option<u64>,
     /// For tests: what a second of retries takes, in microseconds, and how long an attempt may, in milliseconds.
     #[arg(long, env = "HALDIR_TEST_WEBHOOK_PACE", value_name = "MICROS,MILLIS", value_parser = parse_pace, hide = true,
         global = true)]
@@ -226,6 +233,10 @@ impl StoreOptions {
             })?;
             return Haldir::open_store(store, None, &key, settings, Arc::new(SystemClock)).await;
         }
+        if self.pg_replica.is_some() {
+            let problem = "is for a store on Postgres, and HALDIR_DB names a file: leave it out";
+            return Err(bad_setting("HALDIR_PG_REPLICA", problem));
+        }
         let path = self.path()?;
         require_database(&path)?;
         settle_key(&path)?;
@@ -241,7 +252,16 @@ impl StoreOptions {
         let mut settings = PostgresSettings::parse(url).map_err(|error| bad_setting("HALDIR_DB", &error.message))?;
         settings.pool_max = self.pg_pool_max.map_or(settings.pool_max, usize::from);
         settings.named_statements = self.pg_prepare;
+        settings.replica = self.replica(settings.pool_max)?.map(Box::new);
         Store::open_postgres(settings)
+    }
+
+    fn replica(&self, pool_max: usize) -> Result<Option<ReplicaSettings>> {
+        let Some(url) = &self.pg_replica else { return Ok(None) };
+        let mut at = PostgresSettings::parse(url).map_err(|error| bad_setting("HALDIR_PG_REPLICA", &error.message))?;
+        (at.pool_max, at.named_statements) = (pool_max, self.pg_prepare);
+        let max_age = self.pg_replica_max_age.map_or(DEFAULT_MAX_AGE, Duration::from_secs);
+        Ok(Some(ReplicaSettings { at, max_age }))
     }
 }
 

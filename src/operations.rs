@@ -26,7 +26,11 @@ pub use engine::{AdmittedCall, CallOptions, Haldir, Reply};
 pub use input::take_idempotency_key;
 pub use streaming::Streamed;
 
-pub use crate::{gate::rate_limit::RateLimitStatus, store::Backlog, watch::bundle};
+pub use crate::{
+    gate::rate_limit::RateLimitStatus,
+    store::{Backlog, ReplicaStatus},
+    watch::bundle,
+};
 
 use crate::{
     approvals::{
@@ -120,9 +124,9 @@ static OPERATIONS: LazyLock<Vec<Operation>> = LazyLock::new(|| vec![
         .route(Post, "/v1/payments/{authorization_id}/void", 200).needs(Payments, Operator),
     write::<LogAction>("logAction", "Log action").tool(Hints::ADDS)
         .route(Post, "/v1/audit", 201).needs(Audit, Agent),
-    scan::<GetAuditTrail>("getAuditTrail", "Get audit trail").tool(Hints::READS)
+    scan::<GetAuditTrail>("getAuditTrail", "Get audit trail").tool(Hints::READS).may_lag()
         .route(Get, "/v1/audit", 200).needs(Audit, Agent),
-    scan::<GetSpend>("getSpend", "Get spend").tool(Hints::READS)
+    scan::<GetSpend>("getSpend", "Get spend").tool(Hints::READS).may_lag()
         .route(Get, "/v1/audit/spend", 200).needs(Audit, Agent),
     read::<GetAuditEntry>("getAuditEntry", "Get audit entry")
         .route(Get, "/v1/audit/entries/{entry_id}", 200).needs(Audit, Agent),
@@ -164,11 +168,11 @@ static OPERATIONS: LazyLock<Vec<Operation>> = LazyLock::new(|| vec![
         .route(Post, "/v1/approvals/{request_id}/approve", 200).needs(Approvals, Operator),
     write::<DenyRequest>("denyRequest", "Deny request")
         .route(Post, "/v1/approvals/{request_id}/deny", 200).needs(Approvals, Operator),
-    scan::<GetAuditStats>("getAuditStats", "Get audit stats")
+    scan::<GetAuditStats>("getAuditStats", "Get audit stats").may_lag()
         .route(Get, "/v1/audit/stats", 200).needs(Audit, Agent),
-    stream::<ExportAudit>("exportAudit", "Export audit log")
+    stream::<ExportAudit>("exportAudit", "Export audit log").may_lag()
         .route(Get, "/v1/audit/export", 200).needs(Audit, Agent),
-    stream::<GetExportManifest>("getExportManifest", "Get export manifest")
+    stream::<GetExportManifest>("getExportManifest", "Get export manifest").may_lag()
         .route(Get, "/v1/audit/export/manifest", 200).needs(Audit, Agent),
     scan::<GetAuditRetention>("getAuditRetention", "Get retention of details")
         .route(Get, "/v1/audit/retention", 200).needs(Audit, Agent),
@@ -208,9 +212,9 @@ static OPERATIONS: LazyLock<Vec<Operation>> = LazyLock::new(|| vec![
         .route(Delete, "/v1/proxy/policies/{policy_id}", 200).needs(Proxy, Operator),
     read::<GetUsage>("getUsage", "Get usage")
         .route(Get, "/v1/usage", 200).needs(Admin, Agent),
-    scan::<GetMetrics>("getMetrics", "Get metrics")
+    scan::<GetMetrics>("getMetrics", "Get metrics").may_lag()
         .route(Get, "/v1/metrics", 200).needs(Admin, Agent),
-    scan::<GetOverview>("getOverview", "Get overview")
+    scan::<GetOverview>("getOverview", "Get overview").may_lag()
         .route(Get, "/v1/admin/overview", 200).needs(Admin, Operator),
     write::<CreateApiKey>("createApiKey", "Create API key").answers_secret().open_to_anonymous()
         .route(Post, "/v1/keys", 201).needs(Admin, Operator),
@@ -246,7 +250,7 @@ static OPERATIONS: LazyLock<Vec<Operation>> = LazyLock::new(|| vec![
         .route(Get, "/v1/compliance/evidence", 200).needs(Audit, Operator),
     scan::<GetEvidenceManifest>("getEvidenceManifest", "Get evidence manifest")
         .route(Get, "/v1/compliance/evidence/manifest", 200).needs(Audit, Operator),
-    scan::<GetComplianceScore>("getComplianceScore", "Get compliance score")
+    scan::<GetComplianceScore>("getComplianceScore", "Get compliance score").may_lag()
         .route(Get, "/v1/compliance/score", 200).needs(Audit, Operator),
     write::<CreateComplianceSchedule>("createComplianceSchedule", "Create evidence schedule")
         .route(Post, "/v1/compliance/schedules", 201).needs(Admin, Operator),

@@ -5,7 +5,7 @@ use std::time::Instant;
 use haldir::{
     error::{Error, Result},
     model::{Credential, TenantId},
-    operations::{self, Haldir},
+    operations::{self, CallOptions, Haldir},
 };
 use tokio::runtime::Runtime;
 
@@ -19,7 +19,7 @@ pub fn measure(runtime: &Runtime, haldir: &Haldir) -> Result<()> {
         let ((before, _), began, mut bytes) = (usage::memory(), Instant::now(), 0);
         runtime.block_on(async {
             let entered = haldir.admit_call(operation, &who).await?;
-            let mut streamed = haldir.stream(operation, entered, "{}").await?;
+            let mut streamed = haldir.stream(operation, entered, "{}", &CallOptions::default()).await?;
             while let Some(piece) = streamed.pieces.next().await {
                 bytes += piece?.len();
             }

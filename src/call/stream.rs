@@ -48,12 +48,14 @@ pub struct Head {
     pub content_type: &'static str,
     /// Further headers: names in lower case, values in ASCII.
     pub headers: Vec<(&'static str, String)>,
+    /// How old the data of the response is at most as it begins; `None` is not at all.
+    pub data_age: Option<Duration>,
 }
 
 impl Head {
     /// A head with this `Content-Type`.
     pub fn new(content_type: &'static str) -> Self {
-        Self { content_type, headers: Vec::new() }
+        Self { content_type, headers: Vec::new(), data_age: None }
     }
 
     /// Adds a header.
@@ -79,6 +81,7 @@ enum Piece {
 pub struct Start {
     head: oneshot::Sender<Head>,
     pieces: mpsc::Sender<Piece>,
+    data_age: Option<Duration>,
 }
 
 /// Writes a response.
@@ -100,12 +103,19 @@ pub struct Pieces {
 pub fn channel() -> (Start, oneshot::Receiver<Head>, Pieces) {
     let (head, begun) = oneshot::channel();
     let (pieces, received) = mpsc::channel(PIECES_WAITING);
-    (Start { head, pieces }, begun, Pieces { received, ended: false })
+    (Start { head, pieces, data_age: None }, begun, Pieces { received, ended: false })
 }
 
 impl Start {
+    /// The head will say that the data is this old.
+    #[must_use]
+    pub fn with_data_age(self, data_age: Option<Duration>) -> Self {
+        Self { data_age, ..self }
+    }
+
     /// Sends the head. After this an error can only close the connection.
     pub fn begin(self, head: Head) -> Result<Sink> {
+        let head = Head { data_age: self.data_age, ..head };
         self.head.send(head).map_err(|_| gone())?;
         Ok(Sink { buffer: Vec::with_capacity(PIECE_BYTES), pieces: self.pieces })
     }

@@ -69,7 +69,7 @@ impl StreamOperation for GetEvidence {
             let StreamContext { caller, now, services, .. } = *cx;
             sections::make(&ReadContext { tx, caller, now, services }, period)
         };
-        let pack = cx.store.read(make)?;
+        let pack = cx.snapshots.read(make)?;
         let (content_type, extension, text) = match format {
             Format::Json => {
                 let text = serde_json::to_string_pretty(&pack).map_err(Error::internal)? + "\n";

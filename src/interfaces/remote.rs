@@ -7,7 +7,10 @@ use reqwest::{Client, RequestBuilder, Response, Url};
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
-use super::http::rest::{CANCEL, ON_HANG_UP};
+use super::http::{
+    respond::said_age,
+    rest::{CANCEL, ON_HANG_UP},
+};
 use crate::{
     error::{Code, Error, Result},
     model::Credential,
@@ -147,13 +150,14 @@ impl Remote {
 
     async fn read(&self, response: Response) -> Result<Reply> {
         let status = response.status().as_u16();
+        let data_age = said_age(response.headers());
         let body = self.body(response).await?;
         let text = std::str::from_utf8(&body).unwrap_or_default();
         if status == 204 {
-            return Ok(Reply { status, body: Zeroizing::new("{}".to_owned()) });
+            return Ok(Reply { status, body: Zeroizing::new("{}".to_owned()), data_age });
         }
         if (200..300).contains(&status) && serde_json::from_str::<&RawValue>(text).is_ok() {
-            return Ok(Reply { status, body: Zeroizing::new(text.to_owned()) });
+            return Ok(Reply { status, body: Zeroizing::new(text.to_owned()), data_age });
         }
         Err(Error::from_body(status, text))
     }

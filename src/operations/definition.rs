@@ -44,6 +44,8 @@ pub struct Operation {
     pub open_to_anonymous: bool,
     /// Whether its response holds a secret: it is then not kept for idempotent retries.
     pub answers_secret: bool,
+    /// Whether its response may be a little out of date, and say so: a replica may answer it.
+    pub may_lag: bool,
     /// Media types of the REST response: JSON, except for streams.
     pub media_types: &'static [&'static str],
     /// The field, if any, with an address that haldir will call: it is resolved and checked before the operation runs.
@@ -279,6 +281,7 @@ fn named<I: JsonSchema + DeserializeOwned, O: JsonSchema>(
             needs: Permission { resource: Resource::Admin, write: true, role: Role::Operator },
             open_to_anonymous: false,
             answers_secret: false,
+            may_lag: false,
             media_types: &["application/json"],
             address_field: None,
             measured: OperationMetrics::default(),
@@ -304,6 +307,12 @@ impl<O> Named<O> {
 
     pub(super) fn answers_secret(mut self) -> Self {
         self.operation.answers_secret = true;
+        self
+    }
+
+    /// For lists and reports that nothing follows from by itself: a caller who acts on an old one is told of it when it acts.
+    pub(super) fn may_lag(mut self) -> Self {
+        self.operation.may_lag = true;
         self
     }
 

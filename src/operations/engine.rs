@@ -1,6 +1,9 @@
 //! The engine: authenticates, authorizes, counts and runs calls of operations. Every decision reads the store.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
@@ -57,6 +60,8 @@ pub struct CallOptions {
     pub is_own: bool,
     /// The request of this call was counted against the hourly limit already.
     pub is_counted: bool,
+    /// The interface says how old the data of a response is, so that a replica may answer where the operation allows it.
+    pub may_lag: bool,
 }
 
 impl CallOptions {
@@ -72,6 +77,8 @@ pub struct Reply {
     pub status: u16,
     /// JSON.
     pub body: ResponseBody,
+    /// How old its data is, where a replica has answered.
+    pub data_age: Option<Duration>,
 }
 
 /// A call whose caller is authenticated, and that was counted.
@@ -188,6 +195,7 @@ impl Haldir {
         if !operation.run.changes() {
             self.inner.store.caught_up().await;
         }
+        let mut data_age = None;
         // Rare branches are boxed, so that the future of every call stays small: it is moved several times.
         let (status, body) = match operation.run {
             Run::Read(run) => match self.inner.store.read(|tx| self.run_read(tx, run, &caller, input, now)) {
@@ -197,8 +205,16 @@ impl Haldir {
             Run::Scan(run) => {
                 let (this, owned_input, asking) = (self.clone(), input.to_owned(), caller.clone());
                 let work = move |tx: &ReadTx| this.run_read(tx, run, &asking, &owned_input, now);
-                match Box::pin(self.inner.store.scan(work)).await {
-                    Ok(body) => (operation.status, body),
+                let scanned = if operation.may_lag && options.may_lag {
+                    Box::pin(self.inner.store.lagging_scan(&caller.tenant, work)).await
+                } else {
+                    Box::pin(self.inner.store.scan(work)).await.map(|body| (body, None))
+                };
+                match scanned {
+                    Ok((body, age)) => {
+                        data_age = age;
+                        (operation.status, body)
+                    }
                     Err(error) => return Err(Box::pin(self.refused(operation, caller, input, error, now)).await?),
                 }
             }
@@ -218,7 +234,7 @@ impl Haldir {
                 self.write(operation, prepared, caller, input, options, now).await?
             }
         };
-        Ok(Reply { status, body })
+        Ok(Reply { status, body, data_age })
     }
 
     /// Resolves and checks an address in the input, outside the write transaction, which must not wait for the network.
@@ -249,7 +265,7 @@ impl Haldir {
             Ok((caller, answer))
         })?;
         match answer {
-            Ok(body) => Ok(Reply { status: operation.status, body }),
+            Ok(body) => Ok(Reply { status: operation.status, body, data_age: None }),
             Err(error) => Err(Box::pin(self.refused(operation, caller, input, error, now)).await?),
         }
     }

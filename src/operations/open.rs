@@ -28,7 +28,7 @@ use crate::{
     },
     metrics::METRICS,
     model::{ApiKey, Caller, Ceilings, Clock, Credential, KEY_PREFIX, Role, TenantId, Tier, UnixMicros},
-    store::{Backlog, ReadTx, Store},
+    store::{Backlog, ReadTx, ReplicaStatus, Store},
     watch::{chain, tree},
     webhooks::DEAD_AFTER,
 };
@@ -120,6 +120,11 @@ impl Haldir {
     /// Since when the database cannot be reached, and why; `None` while it can, and for a store in a file.
     pub fn outage(&self) -> Option<(UnixMicros, String)> {
         self.inner.store.outage()
+    }
+
+    /// Whether the replica is read, and how old it is; `None` if there is none.
+    pub fn replica(&self) -> Option<ReplicaStatus> {
+        self.inner.store.replica()
     }
 
     /// Whether the store accepts writes. After a failed commit it does once a large write has succeeded: on a disk that is almost

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::{
     definition::{Operation, Run},
-    engine::{AdmittedCall, Haldir, measured},
+    engine::{AdmittedCall, CallOptions, Haldir, measured},
     quota::{QuotaGuard, QuotaLimits},
 };
 use crate::{
@@ -26,9 +26,16 @@ pub struct Streamed {
 
 impl Haldir {
     /// The second half of a call with a streamed response.
-    pub async fn stream(&self, operation: &'static Operation, entered: AdmittedCall, input: &str) -> Result<Streamed> {
+    pub async fn stream(
+        &self,
+        operation: &'static Operation,
+        entered: AdmittedCall,
+        input: &str,
+        options: &CallOptions,
+    ) -> Result<Streamed> {
         let begun = Instant::now();
-        measured(operation, begun, self.begin_stream(operation, entered, input).await, |_| operation.status)
+        let may_lag = operation.may_lag && options.may_lag;
+        measured(operation, begun, self.begin_stream(operation, entered, input, may_lag).await, |_| operation.status)
     }
 
     async fn begin_stream(
@@ -36,6 +43,7 @@ impl Haldir {
         operation: &'static Operation,
         entered: AdmittedCall,
         input: &str,
+        may_lag: bool,
     ) -> Result<Streamed> {
         let AdmittedCall { caller, now, .. } = entered;
         self.permit(operation, &caller, input, now).await?;
@@ -49,8 +57,11 @@ impl Haldir {
         let worker_caller = caller.clone();
         let work = tokio::task::spawn_blocking(move || {
             let _held = place;
-            let (store, services) = (&this.inner.store, &this.inner.services);
-            run(&StreamContext { store, caller: &worker_caller, now, services }, &owned_input, start).map(drop)
+            let (store, services, tenant) = (&this.inner.store, &this.inner.services, &worker_caller.tenant);
+            let snapshots = if may_lag { store.lagging_snapshots(tenant) } else { store.snapshots(tenant) };
+            let start = start.with_data_age(snapshots.age());
+            let cx = StreamContext { snapshots: &snapshots, caller: &worker_caller, now, services };
+            run(&cx, &owned_input, start).map(drop)
         });
         match begun.await {
             // The body reports every later failure.

@@ -38,7 +38,7 @@ impl StreamOperation for ExportBundle {
 
     fn run(self, cx: &StreamContext<'_>, start: Start) -> Result<Finished> {
         let tenant = &cx.caller.tenant;
-        let (opening, size, mut heads) = cx.store.read(|tx| open(tx, cx))?;
+        let (opening, size, mut heads) = cx.snapshots.read(|tx| open(tx, cx))?;
         let head = Head::new("application/x-ndjson; charset=utf-8")
             .attachment(&export::file_name(cx, "bundle.jsonl"))
             .header("x-accel-buffering", "no");
@@ -48,7 +48,7 @@ impl StreamOperation for ExportBundle {
         while next <= size {
             let query =
                 AuditQuery { first_seq: Some(next), before_seq: Some(size + 1), limit: PAGE, ..AuditQuery::default() };
-            let (page, leaves) = cx.store.read(|tx| {
+            let (page, leaves) = cx.snapshots.read(|tx| {
                 let page = tx.entries_forward(tenant, &query)?;
                 let mut marks = Marks::new(tx, tenant, next);
                 let leaf = |entry: &Entry| Ok(marks.of(entry.seq)?.and_then(|mark| mark.leaf));
@@ -76,7 +76,7 @@ impl StreamOperation for ExportBundle {
             }
             // Heads are read as far as the entries have come, so that however many there are, few are held.
             if heads.is_empty() {
-                heads = cx.store.read(|tx| heads_after(tx, cx, next - 1, size))?;
+                heads = cx.snapshots.read(|tx| heads_after(tx, cx, next - 1, size))?;
             }
         }
         write_line(&mut out, &json!({"end": size}))?;

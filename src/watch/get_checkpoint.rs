@@ -22,7 +22,7 @@ impl StreamOperation for GetCheckpoint {
 
     fn run(self, cx: &StreamContext<'_>, start: Start) -> Result<Finished> {
         let tenant = &cx.caller.tenant;
-        let note = cx.store.read(|tx| {
+        let note = cx.snapshots.read(|tx| {
             let keys = cx.services.keyring.tenant(tx, tenant)?;
             let frontier = chain::frontier(&chain::authentic_head(tx, &keys, tenant)?)?;
             let signing = cx.services.keyring.signing_keys(tx)?;

@@ -129,16 +129,16 @@ pub fn walk(
     };
     let (since, until) = (filters.since.map(TimePoint::micros), filters.until.map(TimePoint::micros));
     let bounds = |time: Option<UnixMicros>, none: i64| match time {
-        Some(time) => cx.store.read(|tx| Ok(tx.seq_at(tenant, time)?)),
+        Some(time) => cx.snapshots.read(|tx| Ok(tx.seq_at(tenant, time)?)),
         None => Ok(none),
     };
-    let end = cx.store.read(|tx| Ok(tx.seq_at(tenant, UnixMicros(i64::MAX))?))?;
+    let end = cx.snapshots.read(|tx| Ok(tx.seq_at(tenant, UnixMicros(i64::MAX))?))?;
     let mut next = bounds(since, 1)?;
     query.before_seq = Some(bounds(until, end)?.min(end));
     let mut running = Running { count: 0, first: None, last: None, ids: Sha256::default() };
     loop {
         query.first_seq = Some(next);
-        let page = cx.store.read(|tx| Ok(tx.entries_forward(tenant, &query)?))?;
+        let page = cx.snapshots.read(|tx| Ok(tx.entries_forward(tenant, &query)?))?;
         for read in page.entries {
             let entry = read.map_err(|StoredEntryProblem { seq, problem }| {
                 let seq = seq.unwrap_or(next);

@@ -36,7 +36,7 @@ impl StreamOperation for GetTile {
     fn run(self, cx: &StreamContext<'_>, start: Start) -> Result<Finished> {
         let not_found = || Error::not_found("the tile").field("tile");
         let tile = TilePath::parse(self.tile.as_str()).ok_or_else(not_found)?;
-        let bytes = cx.store.read(|tx| read(tile, tx, cx))?.ok_or_else(not_found)?;
+        let bytes = cx.snapshots.read(|tx| read(tile, tx, cx))?.ok_or_else(not_found)?;
         // A tile of hashes never changes: a full one for good, and another width is another tile.
         // Entries may be erased later; hashes never change.
         let cached = if tile.level.is_some() { "private, max-age=31536000, immutable" } else { "private, no-cache" };

@@ -57,6 +57,7 @@ mod proofs_elsewhere;
 mod proxy;
 mod reference;
 mod remote;
+mod replica;
 mod retention;
 mod rotation;
 mod secrets;

@@ -175,6 +175,10 @@ pub struct ProcessMetrics {
     pub sync_time: Histogram,
     /// From an event to its delivery by webhook, for successful attempts.
     pub webhook_lag: Histogram,
+    /// Reads that a replica has answered, and those that it might have answered but the primary did.
+    pub replica_reads: Counter,
+    #[allow(missing_docs)]
+    pub replica_reads_passed_on: Counter,
     /// Whether a commit has failed and no test write has succeeded since: the disk may be full.
     pub writes_fail: AtomicBool,
     /// Calls over the hourly limit, by tier: free, pro, enterprise.
@@ -199,6 +203,8 @@ pub static METRICS: ProcessMetrics = ProcessMetrics {
     batch_size: Histogram::new(),
     sync_time: Histogram::new(),
     webhook_lag: Histogram::new(),
+    replica_reads: Counter::new(),
+    replica_reads_passed_on: Counter::new(),
     writes_fail: AtomicBool::new(false),
     rate_limited: [const { Counter::new() }; 3],
     refused: [const { Counter::new() }; MAX_CODES],

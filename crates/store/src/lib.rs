@@ -12,6 +12,7 @@ mod policy_cache;
 pub mod postgres;
 mod readers;
 mod row_cache;
+mod snapshots;
 pub mod sqlite;
 mod statements;
 mod strict;
@@ -37,6 +38,7 @@ use writer::Writer;
 
 use error::{CoreError, CoreResult};
 pub use error::{Error, Result};
+pub use snapshots::{ReplicaStatus, Snapshots};
 pub use tables::{
     approvals::ApprovalQuery,
     audit::{Append, AuditPage, AuditPart, AuditQuery, Head, LeafHash, StoredEntryProblem},
@@ -79,6 +81,8 @@ struct Inner {
     reads_wait: bool,
     #[cfg(feature = "postgres")]
     outage: Option<Arc<postgres::Outage>>,
+    #[cfg(feature = "postgres")]
+    replica: Option<Arc<postgres::Replica>>,
 }
 
 impl Store {
@@ -95,11 +99,12 @@ impl Store {
     #[cfg(feature = "postgres")]
     pub fn open_postgres(settings: postgres::PostgresSettings) -> CoreResult<Self> {
         let pool_max = settings.pool_max;
-        let postgres::Opened { writer, version, readers, outage } = postgres::open(settings)?;
+        let postgres::Opened { writer, version, readers, replica, outage } = postgres::open(settings)?;
         let of_readers = Arc::new(RowCache::new(Box::new(|| None)));
         let of_writer = Arc::new(RowCache::new(version));
         let mut inner = Self::start(writer, of_writer, Readers::new(readers, Some(pool_max)), of_readers, true)?;
         inner.outage = Some(outage);
+        inner.replica = replica.map(Arc::new);
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -120,6 +125,8 @@ impl Store {
             reads_wait,
             #[cfg(feature = "postgres")]
             outage: None,
+            #[cfg(feature = "postgres")]
+            replica: None,
         })
     }
 
@@ -182,12 +189,19 @@ impl Store {
         work: impl FnOnce(&ReadTx) -> CoreResult<T> + Send + 'static,
     ) -> CoreResult<T> {
         let store = self.clone();
+        self.on_scan_thread(move || store.read(work)).await
+    }
+
+    async fn on_scan_thread<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> CoreResult<T> + Send + 'static,
+    ) -> CoreResult<T> {
         let turn = Arc::clone(&self.inner.scans).acquire_owned().await.map_err(CoreError::internal)?;
         let (sender, receiver) = oneshot::channel();
         // Boxed: tokio's task is compiled once, and not for each operation.
         let work: Box<dyn FnOnce() + Send> = Box::new(move || {
             let _held = turn;
-            drop(sender.send(store.read(work)));
+            drop(sender.send(work()));
         });
         tokio::task::spawn_blocking(work).await.map_err(CoreError::internal)?;
         receiver.await.map_err(CoreError::internal)?

@@ -11,6 +11,7 @@ mod dialect;
 mod escape;
 mod failure;
 mod migrations;
+mod replica;
 mod session;
 #[cfg(test)]
 mod tests;
@@ -28,11 +29,13 @@ use batches::Batches;
 use connection::PostgresConnection;
 use failure::{Failure, error_text};
 use futures::executor::block_on;
+pub(crate) use replica::Replica;
+pub use replica::{DEFAULT_MAX_AGE, ReplicaSettings};
 use rustls::{
     ClientConfig, RootCertStore,
     pki_types::{CertificateDer, pem::PemObject},
 };
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::{Builder, Handle, Runtime};
 use tokio_postgres::{
     Client, Config, SimpleQueryMessage,
     config::{Host, SslMode},
@@ -67,6 +70,8 @@ pub struct PostgresSettings {
     /// Whether statements are prepared by name, which a pool in front of the database (`PgBouncer` before 1.21) does not allow;
     /// `None` finds out.
     pub named_statements: Option<bool>,
+    /// A replica for reads that may be a little out of date.
+    pub replica: Option<Box<ReplicaSettings>>,
 }
 
 impl PostgresSettings {
@@ -115,7 +120,7 @@ impl PostgresSettings {
         config.connect_timeout(HOST_LIMIT);
         config.keepalives_idle(UNACKNOWLEDGED_LIMIT);
         config.tcp_user_timeout(UNACKNOWLEDGED_LIMIT);
-        Ok(Self { config, root_certificates, pool_max: DEFAULT_POOL_MAX, named_statements: None })
+        Ok(Self { config, root_certificates, pool_max: DEFAULT_POOL_MAX, named_statements: None, replica: None })
     }
 }
 
@@ -167,13 +172,16 @@ impl Outage {
 struct Server {
     settings: PostgresSettings,
     tls: MakeRustlsConnect,
-    outage: Arc<Outage>,
+    /// Of the primary.
+    outage: Option<Arc<Outage>>,
+    /// How long it may take for the answer to a statement; `None` is as long as the connection lasts.
+    answer_limit: Option<Duration>,
     /// `None` while it is dropped.
     runtime: Option<Runtime>,
 }
 
 impl Server {
-    fn start(settings: PostgresSettings) -> Result<Self> {
+    fn start(settings: PostgresSettings, outage: Option<Arc<Outage>>) -> Result<Self> {
         let tls = MakeRustlsConnect::new(client_config(&settings)?);
         let runtime = Builder::new_multi_thread()
             .worker_threads(SOCKET_THREADS)
@@ -181,14 +189,22 @@ impl Server {
             .enable_all()
             .build()
             .map_err(Error::internal)?;
-        Ok(Self { settings, tls, outage: Arc::default(), runtime: Some(runtime) })
+        Ok(Self { settings, tls, outage, answer_limit: None, runtime: Some(runtime) })
+    }
+
+    /// How long a statement's answer may take, and the runtime that measures it.
+    fn answer_limit(&self) -> Option<(Handle, Duration)> {
+        Some((self.runtime.as_ref()?.handle().clone(), self.answer_limit?))
     }
 
     /// Opens a connection, whose socket is served until the client is dropped; and whether statements may be prepared by name on it.
     fn connect(&self) -> std::result::Result<(Client, bool), Failure> {
         let failed = |cause: String, retry| {
-            self.outage.begin(&cause);
-            Failure { error: Error::new(Code::Unavailable, UNREACHABLE), retry, is_lost: true }
+            let message = self.outage.as_ref().map_or(&*cause, |outage| {
+                outage.begin(&cause);
+                UNREACHABLE
+            });
+            Failure { error: Error::new(Code::Unavailable, message), retry, is_lost: true }
         };
         let lost = |cause| failed(cause, Retry::Again);
         let Some(runtime) = &self.runtime else { return Err(lost("the store is closed".to_owned())) };
@@ -203,7 +219,9 @@ impl Server {
         }));
         match connected {
             Ok(Ok(Ok(connected))) => {
-                self.outage.end();
+                if let Some(outage) = &self.outage {
+                    outage.end();
+                }
                 Ok(connected)
             }
             Ok(Ok(Err(error))) => {
@@ -302,16 +320,18 @@ pub(crate) struct Opened {
     pub(crate) version: AskVersion,
     /// Opens connections that read.
     pub(crate) readers: Open,
+    pub(crate) replica: Option<Replica>,
     pub(crate) outage: Arc<Outage>,
 }
 
 /// Opens a database and brings its schema up to date.
-pub(crate) fn open(settings: PostgresSettings) -> Result<Opened> {
-    let server = Arc::new(Server::start(settings)?);
+pub(crate) fn open(mut settings: PostgresSettings) -> Result<Opened> {
+    let (replica, outage) = (settings.replica.take(), Arc::<Outage>::default());
+    let server = Arc::new(Server::start(settings, Some(Arc::clone(&outage)))?);
     migrations::up(&server)?;
     let (batches, version) = Batches::new()?;
-    let outage = Arc::clone(&server.outage);
+    let replica = replica.map(|replica| Replica::open(&server, *replica)).transpose()?;
     let writer = Box::new(PostgresConnection::new(Arc::clone(&server), Some(batches)));
     let readers = Box::new(move || Ok(Box::new(PostgresConnection::new(Arc::clone(&server), None)) as _));
-    Ok(Opened { writer, version, readers, outage })
+    Ok(Opened { writer, version, readers, replica, outage })
 }

@@ -93,5 +93,6 @@ pub fn run(command: CallCommand, global: &GlobalOptions) -> Result<(), CommandEr
     }
     let options = CallOptions { idempotency_key, ..CallOptions::default() };
     let reply = target.call_with(operation, &input, options).map_err(target::explain)?;
+    target::note_age(&reply);
     global.screen().answer(&reply.body)
 }

@@ -69,7 +69,7 @@ impl Local {
     ) -> Result<()> {
         self.runtime.block_on(async {
             let entered = self.haldir.admit_call(operation, &self.credential).await?;
-            let mut streamed = self.haldir.stream(operation, entered, input).await?;
+            let mut streamed = self.haldir.stream(operation, entered, input, &CallOptions::default()).await?;
             while let Some(piece) = streamed.pieces.next().await {
                 each(&piece?)?;
             }

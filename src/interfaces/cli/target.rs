@@ -3,6 +3,7 @@
 use std::{
     io::{IsTerminal, Write},
     path::Path,
+    time::Duration,
 };
 
 use serde::{Serialize, de::DeserializeOwned};
@@ -30,6 +31,9 @@ use crate::{
 pub const SERVER_VARIABLE: &str = "HALDIR_BASE_URL";
 /// The one with the key for it.
 pub const KEY_VARIABLE: &str = "HALDIR_API_KEY";
+
+/// Data that is older is said to be.
+const SHOWN_AGE: Duration = Duration::from_secs(1);
 
 /// Operations on something that has to exist, and the command that lists it.
 const LISTS: [(&[&str], &str); 11] = [
@@ -221,6 +225,7 @@ impl Target {
     ) -> Result<(), CommandError> {
         let input = serde_json::to_string(&input).map_err(Error::internal)?;
         let reply = self.call(name, &input)?;
+        note_age(&reply);
         if global.json {
             return line(&reply.body);
         }
@@ -349,6 +354,13 @@ pub fn announce_server(global: &GlobalOptions, url: &str, profile: Option<&str>)
     if !global.json {
         let by = profile.map_or_else(String::new, |name| format!(" (profile {name})"));
         note(&printable(&format!("haldir: on the server {url}{by}")));
+    }
+}
+
+/// Says how old what is shown is, where a replica has answered that is behind.
+pub fn note_age(reply: &Reply) {
+    if let Some(age) = reply.data_age.filter(|age| *age > SHOWN_AGE) {
+        note(&format!("haldir: the data is {:.1} s old", age.as_secs_f64()));
     }
 }
 

@@ -17,7 +17,7 @@ const HEADERS: HeaderValue = HeaderValue::from_static(
 );
 /// Headers of an answer that a page may read.
 const EXPOSED: HeaderValue = HeaderValue::from_static(
-    "mcp-session-id, mcp-protocol-version, retry-after, www-authenticate, x-request-id, x-ratelimit-limit, \
+    "haldir-data-age, mcp-session-id, mcp-protocol-version, retry-after, www-authenticate, x-request-id, x-ratelimit-limit, \
      x-ratelimit-remaining, x-ratelimit-reset",
 );
 

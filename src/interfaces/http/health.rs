@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use super::{App, respond};
 use crate::{
     model::{Clock, time::SystemClock},
-    operations::{self, Haldir},
+    operations::{self, Haldir, ReplicaStatus},
 };
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -43,13 +43,18 @@ pub async fn readyz(State(app): State<App>) -> Response {
         }
         _ => "the store does not answer".to_owned(),
     };
-    let checks = [
+    let mut checks = vec![
         check("database", database, if database { "ok" } else { &away }, took),
         check("writes", writes, if writes { "ok" } else { "the store takes no writes; its disk may be full" }, 0.0),
         // Opening the store has applied the migrations and opened a value sealed under the key: both held then.
         check("migrations", true, "ok", 0.0),
         check("encryption_key", true, "ok", 0.0),
     ];
+    if let Some(ReplicaStatus { unused, .. }) = app.shared.haldir.replica() {
+        let passed_on = unused.map(|(since, why)| format!("not read since {}: {why}", since.to_rfc3339()));
+        // The primary answers instead: the process is ready all the same.
+        checks.push(check("replica", passed_on.is_none(), passed_on.as_deref().unwrap_or("ok"), 0.0));
+    }
     let checked_at = SystemClock.now();
     let body = json!({"ready": ready, "service": "haldir", "checked_at": checked_at, "checks": checks});
     respond::json(if ready { 200 } else { 503 }, body.to_string())

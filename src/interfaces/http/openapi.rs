@@ -217,6 +217,13 @@ fn responses(operation: &Operation, answer: &str, output: &Value) -> Value {
         let content = operation.media_types.iter().copied().chain(as_text).map(|name| (name.to_owned(), schema(name)));
         success["content"] = Value::Object(content.collect());
     }
+    if operation.may_lag {
+        success["headers"] = json!({"Haldir-Data-Age": {
+            "description": "How old the data is at most, in seconds, where a replica of the database has answered; absent where \
+                the database itself has.",
+            "schema": {"type": "number", "minimum": 0},
+        }});
+    }
     responses.insert(operation.status.to_string(), success);
     let mut codes = vec![
         Code::InvalidArgument,

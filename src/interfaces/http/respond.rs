@@ -1,5 +1,7 @@
 //! Responses: JSON, with one shape of error everywhere.
 
+use std::time::Duration;
+
 use axum::{body::Body, extract::State, response::Response};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
@@ -10,6 +12,9 @@ use crate::{
     error::{Code, Error, Result},
     operations::{RateLimitStatus, Reply, Streamed},
 };
+
+/// How old the data of a response is, in seconds, where a replica of the database has answered.
+pub const DATA_AGE: HeaderName = HeaderName::from_static("haldir-data-age");
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
@@ -45,7 +50,22 @@ pub fn reply(reply: Reply) -> Response {
         *response.status_mut() = StatusCode::NO_CONTENT;
         return response;
     }
-    json(reply.status, reply.body)
+    let mut response = json(reply.status, reply.body);
+    say_age(response.headers_mut(), reply.data_age);
+    response
+}
+
+fn say_age(headers: &mut HeaderMap, age: Option<Duration>) {
+    let seconds = age.and_then(|age| HeaderValue::from_str(&format!("{:.3}", age.as_secs_f64())).ok());
+    if let Some(seconds) = seconds {
+        headers.insert(DATA_AGE, seconds);
+    }
+}
+
+/// The age that such a header says.
+pub fn said_age(headers: &HeaderMap) -> Option<Duration> {
+    let seconds = headers.get(DATA_AGE)?.to_str().ok()?.parse().ok()?;
+    Duration::try_from_secs_f64(seconds).ok()
 }
 
 /// Lines of JSON.
@@ -79,6 +99,7 @@ pub fn streamed(status: u16, streamed: Streamed, as_text: bool) -> Result<Respon
         let value = HeaderValue::from_str(&value).map_err(Error::internal)?;
         headers.insert(HeaderName::from_static(name), value);
     }
+    say_age(headers, head.data_age);
     Ok(response)
 }
 

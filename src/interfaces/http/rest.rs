@@ -139,14 +139,15 @@ async fn carry_out(
                        one of a store also `haldir keys create` beside it";
         return Err(Error::new(Code::Unauthorized, message));
     }
+    let mut options = CallOptions { idempotency_key, may_lag: true, ..CallOptions::default() };
     if matches!(operation.run, Run::Stream(_)) {
         let entered = match entered {
             Some(entered) => entered,
             None => haldir.admit_call(operation, credential).await?,
         };
-        return respond::streamed(operation.status, haldir.stream(operation, entered, &input).await?, as_text);
+        let streamed = haldir.stream(operation, entered, &input, &options).await?;
+        return respond::streamed(operation.status, streamed, as_text);
     }
-    let mut options = CallOptions { idempotency_key, ..CallOptions::default() };
     // Dropped with this future if the client disconnects.
     let cancelled = CancellationToken::new();
     let _guard = cancelled.clone().drop_guard();

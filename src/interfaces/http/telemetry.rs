@@ -13,7 +13,7 @@ use crate::{
     error::{Code, Error, Result},
     metrics::{Distribution, Histogram, METRICS},
     model::{Clock, Credential, Tier, time::SystemClock},
-    operations::{self, Backlog},
+    operations::{self, Backlog, ReplicaStatus},
 };
 
 /// The text format (<https://prometheus.io/docs/instrumenting/exposition_formats>).
@@ -44,9 +44,10 @@ pub async fn metrics(
         Ok(()) => {
             let haldir = app.shared.haldir.clone();
             // Reads the store and the disk.
+            let replica = haldir.replica();
             let figures = tokio::task::spawn_blocking(move || (haldir.backlog().ok(), haldir.disk())).await;
             let (backlog, disk) = figures.unwrap_or_default();
-            let mut response = Response::new(Body::from(exposition(backlog, disk)));
+            let mut response = Response::new(Body::from(exposition(backlog, disk, replica.as_ref())));
             response.headers_mut().insert(header::CONTENT_TYPE, TEXT_FORMAT);
             response
         }
@@ -77,11 +78,12 @@ fn unauthorized() -> Error {
 }
 
 /// Every measure in the text format.
-fn exposition(backlog: Option<Backlog>, disk: (Option<u64>, Option<u64>)) -> String {
+fn exposition(backlog: Option<Backlog>, disk: (Option<u64>, Option<u64>), replica: Option<&ReplicaStatus>) -> String {
     let mut text = Exposition(String::with_capacity(64 * 1024));
     // Writing to a String does not fail.
     let _ = text.write_all();
     let _ = text.write_store(backlog, disk);
+    let _ = replica.map_or(Ok(()), |replica| text.write_replica(replica));
     text.0
 }
 
@@ -152,6 +154,18 @@ impl Exposition {
                 self.head(name, "gauge", help)?;
                 writeln!(self.0, "{name} {value}")?;
             }
+        }
+        Ok(())
+    }
+
+    fn write_replica(&mut self, replica: &ReplicaStatus) -> fmt::Result {
+        let name = "haldir_replica_reads_total";
+        self.head(name, "counter", "Reads that the replica might answer, by the database that did.")?;
+        writeln!(self.0, "{name}{{answered_by=\"replica\"}} {}", METRICS.replica_reads.get())?;
+        writeln!(self.0, "{name}{{answered_by=\"primary\"}} {}", METRICS.replica_reads_passed_on.get())?;
+        if let Some(age) = replica.age {
+            self.head("haldir_replica_age_seconds", "gauge", "How old the data of the replica is, while it is read.")?;
+            writeln!(self.0, "haldir_replica_age_seconds {:.3}", age.as_secs_f64())?;
         }
         Ok(())
     }

@@ -5,9 +5,10 @@ use std::{
     borrow::Cow,
     collections::BTreeMap,
     sync::{Arc, LazyLock},
+    time::Duration,
 };
 
-use rmcp::model::{CallToolResult, ContentBlock, JsonObject, Tool, ToolAnnotations};
+use rmcp::model::{CallToolResult, ContentBlock, JsonObject, MetaObject, Tool, ToolAnnotations};
 use serde_json::{Value, json, value::RawValue};
 use zeroize::Zeroizing;
 
@@ -16,8 +17,11 @@ use crate::{
     error::{Code, Error, Result},
     interfaces::backend::Backend,
     model::Credential,
-    operations::{self, CallOptions, Operation, schema_forms, take_idempotency_key},
+    operations::{self, CallOptions, Operation, Reply, schema_forms, take_idempotency_key},
 };
+
+/// The member of `_meta` that says how old the data of a result is, in seconds, where a replica of the database has answered.
+const DATA_AGE: &str = "io.haldir/data_age_seconds";
 
 static TOOLS: LazyLock<Vec<Tool>> =
     LazyLock::new(|| serde_json::from_str(include_str!("../../../schemas/tools.json")).unwrap_or_default());
@@ -90,6 +94,8 @@ pub struct Outcome {
     pub structured: bool,
     /// Whether haldir said no.
     pub is_error: bool,
+    /// How old the data is, where a replica has answered.
+    data_age: Option<Duration>,
 }
 
 /// Calls a tool with its arguments as they were written, in a request that was counted against the hourly limit already
@@ -104,14 +110,16 @@ pub async fn call(
     let arguments = &*said(operation, arguments);
     let answer = match options(operation, arguments) {
         Ok((input, options)) => {
-            backend.call(operation, credential, &input, CallOptions { is_counted, ..options }).await
+            backend.call(operation, credential, &input, CallOptions { is_counted, may_lag: true, ..options }).await
         }
         Err(error) if is_counted => Err(error),
         // The operation was not called, so the caller was not authenticated yet.
         Err(error) => Err(backend.admit(credential).await.err().unwrap_or(error)),
     };
     match answer {
-        Ok(reply) => Ok(Outcome { json: reply.body, sentence: None, structured: true, is_error: false }),
+        Ok(Reply { body, data_age, .. }) => {
+            Ok(Outcome { json: body, sentence: None, structured: true, is_error: false, data_age })
+        }
         Err(error) if matches!(error.code, Code::Unauthorized | Code::RateLimited) => Err(error),
         Err(error) => Ok(refusal(&error)),
     }
@@ -159,7 +167,8 @@ fn options(operation: &Operation, arguments: &str) -> Result<(String, CallOption
 /// A refusal as a tool result: `authorizePayment` alone says no within its schema.
 pub fn refusal(error: &Error) -> Outcome {
     let json = Zeroizing::new(error.body(None));
-    Outcome { json, sentence: Some(error.sentence()), structured: error.extra("authorized").is_some(), is_error: true }
+    let structured = error.extra("authorized").is_some();
+    Outcome { json, sentence: Some(error.sentence()), structured, is_error: true, data_age: None }
 }
 
 impl Outcome {
@@ -171,10 +180,17 @@ impl Outcome {
         }
     }
 
+    /// What the result says about itself, if anything.
+    pub fn meta(&self) -> Option<JsonObject> {
+        let seconds = (self.data_age?.as_secs_f64() * 1e3).round() / 1e3;
+        Some(JsonObject::from_iter([(DATA_AGE.to_owned(), seconds.into())]))
+    }
+
     /// As rmcp sends it.
     pub fn into_result(self) -> CallToolResult {
         let content = vec![ContentBlock::text(self.text().as_str())];
         let mut result = if self.is_error { CallToolResult::error(content) } else { CallToolResult::success(content) };
+        result.meta = self.meta().map(MetaObject);
         if self.structured {
             result.structured_content = serde_json::from_str(&self.json).ok();
         }

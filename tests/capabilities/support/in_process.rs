@@ -95,7 +95,8 @@ impl InProcess {
         let operation = operations::named(name).unwrap();
         self.runtime.block_on(async {
             let entered = self.haldir.admit_call(operation, &self.operator).await?;
-            let mut streamed = self.haldir.stream(operation, entered, &input.to_string()).await?;
+            let mut streamed =
+                self.haldir.stream(operation, entered, &input.to_string(), &CallOptions::default()).await?;
             let mut whole = Vec::new();
             while let Some(piece) = streamed.pieces.next().await {
                 whole.extend_from_slice(&piece?);

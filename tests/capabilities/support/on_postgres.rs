@@ -39,6 +39,26 @@ pub fn url(db: &Path) -> Option<String> {
     Some(address_of(&server, &name))
 }
 
+/// The variable that names a replica of that server.
+const REPLICA: &str = "HALDIR_TEST_POSTGRES_REPLICA";
+
+/// The replica that stands for the file `db`, if there is one: its address, without the database, and the database's name.
+pub fn replica(db: &Path) -> Option<(String, String)> {
+    let server = env::var(REPLICA).ok()?;
+    url(db)?;
+    let (address, _) = server.rsplit_once('/')?;
+    Some((address.to_owned(), database_name(db)))
+}
+
+/// What the replica answers to a statement that is about all of it.
+#[track_caller]
+pub fn ask_replica(statement: &str) -> String {
+    let server = env::var(REPLICA).unwrap();
+    run(Command::new("psql").args(["--no-psqlrc", "--tuples-only", "--no-align", &server, "--command", statement]))
+        .trim()
+        .to_owned()
+}
+
 /// What the database that stands for the file `db` answers to a statement: its first value, or its name and a number of rows. An
 /// entry's place in the file is its number there, in the log of the first tenant.
 #[track_caller]

@@ -76,7 +76,7 @@ impl PostgresConnection {
             return Ok(());
         }
         let (client, named) = self.server.connect().map_err(|failure| self.failed(failure))?;
-        *self.session.borrow_mut() = Some(Session::new(client, named));
+        *self.session.borrow_mut() = Some(Session::new(client, named, self.server.answer_limit()));
         Ok(())
     }
 

@@ -44,8 +44,8 @@ pub(super) fn up(server: &Server) -> Result<()> {
             Ok((client, _)) => break client,
             Err(failure) if failure.retry == Retry::Again && Instant::now() < until => thread::sleep(START_PAUSE),
             Err(failure) => {
-                let cause =
-                    server.outage.current().map(|(_, cause)| format!("the database cannot be reached: {cause}"));
+                let outage = server.outage.as_ref().and_then(|outage| outage.current());
+                let cause = outage.map(|(_, cause)| format!("the database cannot be reached: {cause}"));
                 return Err(cause.map_or(failure.error, |cause| Error::new(Code::Unavailable, cause)));
             }
         }

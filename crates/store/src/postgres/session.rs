@@ -9,9 +9,11 @@ use std::{
     future::Future,
     pin::pin,
     sync::Arc,
+    time::Duration,
 };
 
 use futures::{FutureExt, executor::block_on, future::BoxFuture};
+use tokio::runtime::Handle;
 use tokio_postgres::{
     Client, Statement,
     types::{ToSql, Type},
@@ -44,6 +46,8 @@ pub(super) struct Session {
     sent: RefCell<VecDeque<Sent>>,
     /// Rows that are to be sent together, before anything else.
     gathered: RefCell<Option<Gathered>>,
+    /// How long an answer may take, after which the connection counts as lost, and the runtime that measures it.
+    answer_limit: Option<(Handle, Duration)>,
 }
 
 /// Rows of one statement.
@@ -62,13 +66,14 @@ enum Prepared {
 }
 
 impl Session {
-    pub(super) fn new(client: Client, named: bool) -> Self {
+    pub(super) fn new(client: Client, named: bool, answer_limit: Option<(Handle, Duration)>) -> Self {
         Self {
             client: Arc::new(client),
             named,
             statements: RefCell::default(),
             sent: RefCell::default(),
             gathered: RefCell::default(),
+            answer_limit,
         }
     }
 
@@ -163,8 +168,14 @@ impl Session {
 
     fn settle_sent(&self) -> Result<()> {
         let sent = self.sent.take();
-        let outcomes: Vec<_> = sent.into_iter().map(block_on).collect();
-        Ok(outcomes.into_iter().try_for_each(|outcome| outcome.map(drop))?)
+        let outcomes: Vec<_> = sent.into_iter().map(|statement| self.wait(statement)).collect();
+        outcomes.into_iter().try_for_each(|outcome| outcome.map(drop))
+    }
+
+    fn wait<T>(&self, work: impl Future<Output = std::result::Result<T, tokio_postgres::Error>>) -> Result<T> {
+        let Some((runtime, limit)) = &self.answer_limit else { return Ok(block_on(work)?) };
+        let _entered = runtime.enter();
+        Ok(block_on(tokio::time::timeout(*limit, work)).map_err(|_| Failure::lost())??)
     }
 
     /// Sends a statement behind all that were sent before, and waits for all.
@@ -172,10 +183,10 @@ impl Session {
         let mut work = pin!(work);
         let early = work.as_mut().now_or_never();
         self.settle_sent()?;
-        Ok(match early {
-            Some(outcome) => outcome?,
-            None => block_on(work)?,
-        })
+        match early {
+            Some(outcome) => Ok(outcome?),
+            None => self.wait(work),
+        }
     }
 
     /// A statement that is sent once it is polled.

@@ -4,7 +4,8 @@ use std::{
     collections::BTreeSet,
     env,
     process::Command,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
+    time::Instant,
 };
 
 use futures::executor::block_on;
@@ -16,7 +17,7 @@ use tokio_postgres::types::Type;
 
 use super::*;
 use crate::{
-    Store, Usage,
+    ReadTx, Store, Usage,
     model::{Month, TenantId},
     tables,
 };
@@ -62,7 +63,7 @@ impl Drop for Database {
 #[test]
 fn the_database_understands_every_statement() {
     let Some(database) = Database::create("statements") else { return };
-    let server = Server::start(database.settings()).unwrap();
+    let server = Server::start(database.settings(), None).unwrap();
     migrations::up(&server).unwrap();
     let client = server.connect().map_err(|failure| failure.error).unwrap().0;
     block_on(client.batch_execute("SET search_path TO haldir")).unwrap();
@@ -96,7 +97,7 @@ async fn a_connection_that_is_lost_at_any_moment_loses_nothing_and_repeats_nothi
     let stores = [(); 2].map(|()| Store::open_postgres(database.settings()).unwrap());
     let mut settings = database.settings();
     settings.config.application_name("the test");
-    let server = Server::start(settings).unwrap();
+    let server = Server::start(settings, None).unwrap();
     let client = server.connect().map_err(|failure| failure.error).unwrap().0;
     let is_done = Arc::new(AtomicBool::new(false));
     let done = Arc::clone(&is_done);
@@ -198,4 +199,55 @@ async fn a_commit_that_arrives_late_is_not_made_twice() {
     }
     let calls = direct.scan(move |tx| Ok(tx.usage(&TenantId::local(), month)?.calls)).await.unwrap();
     assert_eq!(calls, 3);
+}
+
+/// The variable that names a replica of that server.
+const REPLICA: &str = "HALDIR_TEST_POSTGRES_REPLICA";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_read_that_is_in_the_way_of_replay_is_made_on_the_primary() {
+    let Some(database) = Database::create("replay") else { return };
+    let Ok(replica) = env::var(REPLICA) else {
+        eprintln!("left out: {REPLICA} names no replica");
+        return;
+    };
+    let (address, _) = replica.rsplit_once('/').unwrap();
+    let at = PostgresSettings::parse(&format!("{address}/{}", database.name)).unwrap();
+    let mut settings = database.settings();
+    settings.replica = Some(Box::new(ReplicaSettings { at, max_age: Duration::from_secs(60) }));
+    let store = tokio::task::spawn_blocking(|| Store::open_postgres(settings).unwrap()).await.unwrap();
+    let server = Server::start(database.settings(), None).unwrap();
+    let client = Arc::new(server.connect().map_err(|failure| failure.error).unwrap().0);
+    client.batch_execute("CREATE TABLE haldir.vacuumed AS SELECT generate_series(1, 1000) AS n").await.unwrap();
+    let tenant = TenantId::local();
+    store.write(&tenant, |tx| Ok(tx.insert_tenant(&TenantId::local(), &[0], UnixMicros(0))?)).await.unwrap();
+    let count = |tx: &ReadTx| tx.one::<i64>("SELECT count(*) FROM vacuumed", &[]);
+    let is_read = async || {
+        let limit = Instant::now() + Duration::from_secs(60);
+        while store.lagging_scan(&tenant, move |tx| Ok(count(tx)?)).await.unwrap().1.is_none() {
+            assert!(Instant::now() < limit, "the replica is not read");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    is_read().await;
+
+    let runs = Arc::new(AtomicUsize::new(0));
+    let (counted, primary) = (Arc::clone(&runs), Arc::clone(&client));
+    let work = move |tx: &ReadTx| {
+        let found = count(tx)?;
+        if counted.fetch_add(1, Ordering::Relaxed) == 0 {
+            // What this snapshot of the replica still sees is removed.
+            block_on(primary.batch_execute("DELETE FROM haldir.vacuumed")).unwrap();
+            block_on(primary.batch_execute("VACUUM haldir.vacuumed")).unwrap();
+            let limit = Instant::now() + Duration::from_secs(60);
+            while Instant::now() < limit {
+                count(tx)?;
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        }
+        Ok(found)
+    };
+    let (found, age) = store.lagging_scan(&tenant, work).await.unwrap();
+    assert_eq!((found, age, runs.load(Ordering::Relaxed)), (0, None, 2), "the replica has ended no read");
+    is_read().await;
 }

@@ -15,7 +15,7 @@ use crate::{
     },
     error::{Error, Result},
     interfaces::http::{input, respond},
-    operations,
+    operations::{self, CallOptions},
 };
 
 const HERE: &str = "/dashboard/evidence";
@@ -130,6 +130,6 @@ async fn streamed(viewer: &Viewer, name: &str, query: &str) -> Result<Response> 
     let input = input::Fields::of(operation).object(given)?.into_text();
     let haldir = &viewer.app.shared.haldir;
     let entered = haldir.admit_call(operation, &viewer.browser.credential).await?;
-    let streamed = haldir.stream(operation, entered, &input).await?;
+    let streamed = haldir.stream(operation, entered, &input, &CallOptions::default()).await?;
     respond::streamed(operation.status, streamed, false)
 }

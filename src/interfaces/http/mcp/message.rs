@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use axum::response::Response;
 use http::HeaderMap;
+use rmcp::model::JsonObject;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -95,6 +96,8 @@ struct ToolResult<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     structured_content: Option<&'a RawValue>,
     is_error: bool,
+    #[serde(rename = "_meta", skip_serializing_if = "Option::is_none")]
+    meta: Option<JsonObject>,
 }
 
 #[derive(Serialize)]
@@ -128,6 +131,7 @@ impl PlainCall<'_> {
                 content: [TextBlock { r#type: "text", text: &outcome.text() }],
                 structured_content: structured,
                 is_error: outcome.is_error,
+                meta: outcome.meta(),
             },
         };
         Ok(respond::json(200, serde_json::to_string(&response).map_err(Error::internal)?))
