@@ -171,6 +171,12 @@ impl StoreOptions {
         self
     }
 
+    /// The path or the address of the store, as people may see it.
+    pub fn place(&self) -> Result<String> {
+        let on_postgres = self.postgres_url().map(postgres_without_password);
+        on_postgres.map_or_else(|| Ok(self.path()?.display().to_string()), Ok)
+    }
+
     /// The path beside which this machine's own files are, such as logs of children.
     pub fn local_files(&self) -> Result<PathBuf> {
         if self.postgres_url().is_some() { Self::default().path() } else { self.path() }
@@ -275,6 +281,16 @@ impl StoreOptions {
     }
 }
 
+/// The address of a database on Postgres without its password, and without its parameters, one of which may be a password.
+pub fn postgres_without_password(url: &str) -> String {
+    let (scheme, rest) = url.split_once("://").unwrap_or(("postgres", url));
+    // A password may have any character that stands in an address, so the last one of these ends it.
+    let (user, rest) =
+        rest.rsplit_once('@').map_or(("", rest), |(user, rest)| (user.split(':').next().unwrap_or_default(), rest));
+    let at = if user.is_empty() { "" } else { "@" };
+    format!("{scheme}://{user}{at}{}", rest.split('?').next().unwrap_or_default())
+}
+
 /// The first bytes of every SQLite database (<https://www.sqlite.org/fileformat.html>, section 1.3).
 const SQLITE_HEADER: &[u8; 16] = b"SQLite format 3\0";
 
@@ -347,4 +363,21 @@ pub fn parse_rate_limits(text: &str) -> Result<HourlyLimits, String> {
         }
     }
     Ok(HourlyLimits(Some(limits)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_password_of_a_database_is_shown() {
+        for (url, shown) in [
+            ("postgres://db.example.com/haldir", "postgres://db.example.com/haldir"),
+            ("postgresql://me:secret@a:5432,b:5433/haldir", "postgresql://me@a:5432,b:5433/haldir"),
+            ("postgres://me:s@e,c/r?t@a/haldir?sslmode=require", "postgres://me@a/haldir"),
+            ("postgres://a/haldir?user=me&password=secret", "postgres://a/haldir"),
+        ] {
+            assert_eq!(postgres_without_password(url), shown);
+        }
+    }
 }

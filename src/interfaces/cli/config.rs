@@ -15,9 +15,10 @@ use super::{
     target::{Destination, KEY_VARIABLE, SERVER_VARIABLE},
 };
 use crate::{
-    config::CeilingOptions,
+    config::{CeilingOptions, postgres_without_password},
     error::{Error, Result},
     interfaces::server,
+    store::is_postgres_url,
 };
 
 /// What the config file may hold, at its defaults.
@@ -173,7 +174,8 @@ fn of_argument(argument: &Arg, global: &GlobalOptions) -> Result<Setting> {
         (default(argument, global)?, "default")
     };
     let name = variable.or_else(|| flag.clone()).unwrap_or_default();
-    Ok(Setting { name, flag, value: without_password(&value), from, secret: false })
+    let value = if is_postgres_url(&value) { postgres_without_password(&value) } else { without_password(&value) };
+    Ok(Setting { name, flag, value, from, secret: false })
 }
 
 fn default(argument: &Arg, global: &GlobalOptions) -> Result<String> {

@@ -28,9 +28,7 @@ pub fn runtime() -> Result<Runtime> {
 impl Local {
     /// Opens the store as its operator; makes it if there is none.
     pub fn open(global: &GlobalOptions) -> Result<Self> {
-        if global.store.postgres_url().is_none() {
-            announce_store(global, &global.store.path()?);
-        }
+        announce_store(global, &global.store.place()?);
         let runtime = runtime()?;
         let settings = global.store.settings(&CeilingOptions::default())?;
         let haldir = runtime.block_on(global.store.open(settings))?;

@@ -252,10 +252,10 @@ pub fn whoami(options: &WhoamiOptions, global: &GlobalOptions) -> Result<(), Com
             (rows, answer, key.clone())
         }
         Destination::Store(key) => {
-            let path = global.store.path()?;
+            let place = global.store.place()?;
             let from = key.as_ref().map(|_| "flag");
-            let answer = json!({"where": "store", "url": null, "db": path, "profile": null, "key_from": from});
-            (vec![("store", path.display().to_string())], answer, key.clone())
+            let answer = json!({"where": "store", "url": null, "db": place, "profile": null, "key_from": from});
+            (vec![("store", place)], answer, key.clone())
         }
     };
     let target = Target::open_destination(global, place, Local::open_existing)?;

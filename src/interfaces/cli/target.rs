@@ -2,7 +2,6 @@
 
 use std::{
     io::{IsTerminal, Write},
-    path::Path,
     time::Duration,
 };
 
@@ -365,8 +364,8 @@ pub fn note_age(reply: &Reply) {
 }
 
 /// Names the local store where a person reads along. A script has named it itself, or works on the default one.
-pub fn announce_store(global: &GlobalOptions, path: &Path) {
+pub fn announce_store(global: &GlobalOptions, place: &str) {
     if !global.json && std::io::stderr().is_terminal() {
-        note(&format!("haldir: on the store {}", path.display()));
+        note(&format!("haldir: on the store {place}"));
     }
 }
