@@ -34,7 +34,7 @@ import httpx
 import product_commands
 import product_webhooks
 from checks import UNKNOWN_SESSION, expect, fits, near, run_check, shorten
-from server import LISTENING, check_first_key, first_line, post_key, stop
+from server import LISTENING, check_first_key, first_line, post_key, stop, store
 
 FREE_CALLS = 5
 
@@ -335,10 +335,11 @@ def clients(lab, flavour, connect):
 
 def start(binary, lab, flags):
     """The server with its address; an empty address if it does not start with these flags."""
-    command = [binary, "serve", "--listen", "127.0.0.1:0", "--db", str(lab.scratch / "haldir.db"), *flags]
+    address, needed = store(lab.scratch / "haldir.db")
+    command = [binary, "serve", "--listen", "127.0.0.1:0", "--db", address, *flags]
     clean = {name: value for name, value in os.environ.items() if not name.startswith("HALDIR_")}
     with (lab.scratch / "server.log").open("ab") as log:
-        server = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, env=clean)
+        server = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, env=clean | needed)
     match = LISTENING.fullmatch(first_line(server))
     if not match:
         stop(server)

@@ -5,9 +5,11 @@ The names do not begin with HALDIR_, which would configure the binaries that the
 The server's own manners are checks too: one line on stdout, the first key, exit code 0 at SIGTERM.
 """
 
+import base64
 import json
 import os
 import re
+import secrets
 import select
 import signal
 import subprocess
@@ -21,6 +23,20 @@ from checks import expect, fits, run_check, summary
 READY_SECONDS = 20
 STOP_SECONDS = 15
 LISTENING = re.compile(r"haldir listening on (http://127\.0\.0\.1:\d+)\n")
+
+
+def store(path):
+    """What `--db` is to be for a store that would be this file, and what a server needs in its environment to open it.
+
+    Where HALDIR_TEST_POSTGRES names a server, as tests/postgres/run does, it is a new database there.
+    """
+    postgres = os.environ.get("HALDIR_TEST_POSTGRES")
+    if not postgres:
+        return str(path), {}
+    name = f"haldir_clients_{secrets.token_hex(8)}"
+    subprocess.run(["createdb", "--maintenance-db", postgres, name], check=True)
+    key = base64.b64encode(secrets.token_bytes(32)).decode()
+    return f"{postgres.rpartition('/')[0]}/{name}", {"HALDIR_ENCRYPTION_KEY": key, "XDG_DATA_HOME": str(path.parent)}
 
 
 def first_line(server):
@@ -76,15 +92,15 @@ def main(binary, command):
     clean = {name: value for name, value in os.environ.items() if not name.startswith("HALDIR_")}
     with tempfile.TemporaryDirectory(prefix="haldir-clients-") as scratch:
         log = Path(scratch, "server.log")
-        store = str(Path(scratch, "served.db"))
+        address, needed = store(Path(scratch, "served.db"))
         with log.open("wb") as stderr:
             server = subprocess.Popen(
-                [binary, "serve", "--listen", "127.0.0.1:0", "--db", store, "--rate-limits", "off"]
+                [binary, "serve", "--listen", "127.0.0.1:0", "--db", address, "--rate-limits", "off"]
                 + ["--allow-private", "receiver.invalid"],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=stderr,
-                env=clean,
+                env=clean | needed,
             )
         try:
             status = drive(server, binary, command, clean, scratch)
