@@ -316,7 +316,7 @@ fn a_call_that_may_have_been_carried_out_is_unknown_and_keeps_what_it_took() {
 #[test]
 fn what_a_child_says_in_passing_is_kept_without_secrets_in_a_folder_of_its_owner() {
     let house = House::new();
-    let logs = house.folder().join("logs");
+    let logs = house.logs();
     fs::create_dir_all(&logs).unwrap();
     fs::set_permissions(&logs, fs::Permissions::from_mode(0o755)).unwrap();
     let program = json!(upstream_program()).to_string();

@@ -56,17 +56,14 @@ fn four_processes_that_write_at_once_leave_no_gap_no_fork_and_lose_nothing() {
     assert_eq!(operator.log_size(), total);
     assert!(total >= i64::try_from(acknowledged.len()).unwrap());
 
-    let sql = house.sql();
-    let mut statement =
-        sql.prepare("SELECT place, id, prev_hash, entry_hash FROM audit_entries ORDER BY place").unwrap();
-    let mut rows = statement.query([]).unwrap();
     let (mut found, mut link) = (HashSet::new(), vec![0; 32]);
-    while let Some(row) = rows.next().unwrap() {
-        let seq: i64 = row.get(0).unwrap();
+    let entries = "SELECT place, id, prev_hash, entry_hash FROM audit_entries ORDER BY place";
+    for row in house.sql().rows(entries, &[]) {
+        let seq: i64 = row.get("place");
         assert_eq!(seq, i64::try_from(found.len()).unwrap() + 1, "a gap");
-        assert_eq!(row.get::<_, Vec<u8>>(2).unwrap(), link, "a fork at {seq}");
-        link = row.get(3).unwrap();
-        found.insert((row.get::<_, String>(1).unwrap(), seq));
+        assert_eq!(row.get::<Vec<u8>>("prev_hash"), link, "a fork at {seq}");
+        link = row.get("entry_hash");
+        found.insert((row.get::<String>("id"), seq));
     }
     let lost: Vec<_> = acknowledged.iter().filter(|entry| !found.contains(*entry)).collect();
     assert!(lost.is_empty(), "acknowledged, but not in the store: {lost:?}");

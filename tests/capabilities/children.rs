@@ -157,7 +157,7 @@ fn a_child_that_ends_is_started_again_and_what_it_wrote_is_kept() {
     let died = call(&operator, &session, "up.die", &json!({}));
     assert!(died["isError"] == true && died.to_string().contains("ended"), "{died}");
     first(&operator, &session);
-    let log = fs::read_to_string(house.folder().join("logs").join("up.log")).unwrap();
+    let log = fs::read_to_string(house.logs().join("up.log")).unwrap();
     assert!(log.matches("upstream on standard input and output").count() >= 2, "{log}");
     let stats = operator.get("/v1/proxy/upstreams").ok();
     assert_eq!((&stats["upstreams"]["up"]["healthy"], &stats["upstreams"]["up"]["url"]), (&json!(true), &json!("")));

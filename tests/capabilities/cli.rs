@@ -34,9 +34,10 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use rusqlite::Connection;
 use serde_json::Value;
 use tempfile::TempDir;
+
+use crate::support::{Database, on_postgres};
 
 /// A folder of one's own with a store in it, or a place for one.
 struct Terminal {
@@ -64,6 +65,12 @@ impl Outcome {
     }
 }
 
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        on_postgres::drop_database(&self.store());
+    }
+}
+
 impl Terminal {
     fn new() -> Self {
         Self { folder: tempfile::tempdir().unwrap() }
@@ -85,13 +92,32 @@ impl Terminal {
         self.folder.path().join("data/haldir.db.key")
     }
 
-    fn database(&self) -> Connection {
-        Connection::open(self.store()).unwrap()
+    fn database(&self) -> Database {
+        Database::open(&self.store())
+    }
+
+    /// Without the store, and what else is in its folder.
+    fn lose_store(&self) {
+        on_postgres::drop_database(&self.store());
+        let _ = fs::remove_dir_all(self.folder.path().join("data"));
     }
 
     fn command(&self, arguments: &[impl AsRef<OsStr>]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_haldir"));
-        command.args(arguments).env_clear().env("HALDIR_DB", self.store()).stdin(Stdio::null());
+        on_postgres::set_store(command.args(arguments).env_clear(), &self.store()).stdin(Stdio::null());
+        command
+    }
+
+    /// Where there is no store: on Postgres there always is one.
+    fn without_store(&self, arguments: &[&str]) -> Outcome {
+        outcome(self.command(arguments).env("HALDIR_DB", self.folder.path().join("none.db")))
+    }
+
+    /// The server's program on this store.
+    fn server(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_haldir-mcp"));
+        on_postgres::set_store(command.args(arguments).env_clear(), &self.store());
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
 
@@ -125,6 +151,7 @@ impl Terminal {
     fn copy(&self) -> Self {
         let copy = Self::new();
         copied(self.folder.path(), copy.folder.path());
+        on_postgres::copy(&self.store(), &copy.store());
         copy
     }
 

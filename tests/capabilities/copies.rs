@@ -230,18 +230,18 @@ fn what_was_added_to_the_schema_and_what_hides_tiles_is_found() {
     drop(server);
     done(house.terminal(&["doctor"]));
     house
-        .sql()
+        .file()
         .execute_batch("CREATE TRIGGER quiet AFTER INSERT ON sessions BEGIN UPDATE sessions SET spent = 0; END")
         .unwrap();
     let (code, said, _) = house.terminal(&["doctor"]);
     assert!(code == 1 && said.contains("the trigger quiet was added"), "{said}");
-    house.sql().execute_batch("DROP TRIGGER quiet; DROP INDEX sessions_by_parent").unwrap();
+    house.file().execute_batch("DROP TRIGGER quiet; DROP INDEX sessions_by_parent").unwrap();
     let (code, said, _) = house.terminal(&["doctor"]);
     assert!(code == 1 && said.contains("the index sessions_by_parent is missing"), "{said}");
-    house.sql().execute_batch("CREATE INDEX sessions_by_parent ON sessions (tenant, parent, id)").unwrap();
+    house.file().execute_batch("CREATE INDEX sessions_by_parent ON sessions (tenant, parent, id)").unwrap();
     // An altered tile, and a row that says that the tree is still being built.
     house
-        .sql()
+        .file()
         .execute_batch(
             "UPDATE tree_tiles SET hashes = zeroblob(length(hashes));
              INSERT INTO audit_tree_builds SELECT tenant, seq, seq, x'' FROM audit_heads",

@@ -633,7 +633,8 @@ fn the_terminal_opens_the_dashboard_of_its_store_signed_in_once() {
     let (_server, operator) = house.serve_operator();
     operator.session(&json!({"agent_id": "of-the-store"}));
     let mut command = Command::new(env!("CARGO_BIN_EXE_haldir"));
-    command.args(["dashboard", "--no-open"]).env_clear().env("HALDIR_DB", house.db());
+    command.args(["dashboard", "--no-open"]).env_clear();
+    crate::support::on_postgres::set_store(&mut command, &house.db());
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut process = Process::spawn(command);
     let mut link = String::new();

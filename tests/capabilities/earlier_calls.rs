@@ -18,12 +18,12 @@ fn what_was_counted_stays_and_what_was_under_way_is_closed() {
     (1..=2).for_each(|_| drop(carried_out(&call(&operator, &session, "up.echo", &json!({})))));
     wait_for(&operator, "proxyCall.ok", 2);
     drop(server);
-    as_version_17(&house.sql());
+    as_version_17(&house.file());
     let counted = "SELECT calls FROM upstreams WHERE name = 'up'";
     assert_eq!(house.sql_value::<i64>(counted), 2);
     // Its process has ended in the middle of it.
     let open = "INSERT INTO proxy_calls VALUES ('local', 'call_x', 'up', 'echo', ?1, 0, '[]', 1, 2)";
-    house.sql().execute(open, [&session]).unwrap();
+    house.file().execute(open, [&session]).unwrap();
     let server = house.serve();
     let operator = server.with_key(operator.key());
     let closed = wait_for(&operator, "proxyCall.unknown", 1);

@@ -7,6 +7,7 @@ use haldir::{
     crypto::{Key, verify_consistency},
     operations::bundle,
 };
+use rusqlite::params;
 use serde_json::Value;
 
 use crate::support::{House, InProcess, at_once, hash_of, includes, integer, json, path_of, size_of, text};
@@ -82,10 +83,10 @@ fn erase(haldir: &InProcess, of: &Value) -> Value {
     }
 }
 
-/// That no row has any of these. Old pages and the gaps in others are written anew, as a person can have SQLite do: what moves
-/// a row from page to page leaves a copy behind until something is written there.
+/// That no row has any of these. Old pages of a file and the gaps in others are written anew: what moves a row from page to page
+/// leaves a copy behind until something is written there.
 fn require_nowhere(house: &House, words: &[&str]) {
-    house.sql().execute_batch("VACUUM; PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
+    house.compact();
     for (name, bytes) in house.stored_bytes() {
         for word in words {
             let found = bytes.windows(word.len()).any(|window| window == word.as_bytes());
@@ -283,24 +284,22 @@ fn an_attacker_with_only_the_database_can_excuse_nothing_by_an_erasure() {
             "UPDATE audit_entries SET details = '{}' WHERE place = ?1",
             "UPDATE audit_entries SET details = NULL WHERE place = ?1",
         ),
-        ("UPDATE erased_entries SET seq = -seq WHERE seq = ?1", "UPDATE erased_entries SET seq = -seq WHERE seq = -?1"),
+        ("UPDATE erased_entries SET seq = -seq WHERE seq = ?1", "UPDATE erased_entries SET seq = -seq WHERE -seq = ?1"),
         (
             "UPDATE erased_entries SET erasure = 9 WHERE seq = ?1",
             "UPDATE erased_entries SET erasure = 1 WHERE seq = ?1",
         ),
     ] {
-        connection.execute(change, [place]).unwrap();
+        assert_eq!(connection.change(change, params![place]), 1);
         is_bad(change);
-        connection.execute(back, [place]).unwrap();
+        assert_eq!(connection.change(back, params![place]), 1);
         assert_eq!(haldir.verify()["verified"], true, "{back}");
     }
     // An entry of another agent is not erased by a mark that was put there.
     let other: i64 = stage.house.sql_value("SELECT max(place) FROM audit_entries WHERE agent_id = 'bystander'");
     let copy = "INSERT INTO erased_entries SELECT tenant, ?2, erasure, leaf, mac FROM erased_entries WHERE seq = ?1";
-    connection.execute(copy, [place, other]).unwrap();
-    connection
-        .execute("UPDATE audit_entries SET details = NULL, action = '(erased)' WHERE place = ?1", [other])
-        .unwrap();
+    connection.change(copy, params![place, other]);
+    connection.change("UPDATE audit_entries SET details = NULL, action = '(erased)' WHERE place = ?1", params![other]);
     assert_eq!(integer(&haldir.verify()["first_bad"], "seq"), other);
 }
 

@@ -7,7 +7,7 @@ use std::{
     thread,
 };
 
-use crate::support::{House, McpSession, Server, json, long, text};
+use crate::support::{House, McpSession, Server, json, long, on_postgres, open_store, text};
 
 #[test]
 fn calls_that_come_at_once_are_refused_only_beyond_the_hourly_limit() {
@@ -36,10 +36,11 @@ fn many_may_make_one_store_at_once() {
     for round in 0..long(4, 20) {
         let house = House::new();
         let (db, start) = (house.db(), Barrier::new(12));
+        on_postgres::create_empty(&db);
         thread::scope(|scope| {
             let open = || {
                 start.wait();
-                haldir::store::Store::open(&db).map(|store| store.close())
+                open_store(&db).map(|store| store.close())
             };
             let all: Vec<_> = (0..12).map(|_| scope.spawn(open)).collect();
             for one in all {

@@ -356,13 +356,9 @@ fn an_empty_variable_is_as_good_as_none() {
     let server = Server::start(command);
     assert_eq!(server.anonymous().get("/readyz").status, 200);
     let mut terminal = std::process::Command::new(env!("CARGO_BIN_EXE_haldir"));
-    terminal
-        .args(["keys", "list"])
-        .arg("--db")
-        .arg(house.db())
-        .env_clear()
-        .env("HALDIR_TENANT", "")
-        .env("HALDIR_MAX_TTL", "");
+    let (address, others) = crate::support::on_postgres::address(&house.db());
+    terminal.args(["keys", "list"]).arg("--db").arg(address).env_clear().envs(others);
+    terminal.env("HALDIR_DB", "").env("HALDIR_TENANT", "").env("HALDIR_MAX_TTL", "");
     let output = terminal.output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }

@@ -107,11 +107,11 @@ fn bound_files(server: &mut Server, most: Option<u64>) {
 #[cfg(target_os = "linux")]
 fn end_leases(house: &House) {
     let sql = house.sql();
-    assert!(sql.execute("UPDATE calls SET lease = 0 WHERE lease IS NOT NULL", []).unwrap() > 0);
+    assert!(sql.change("UPDATE calls SET lease = 0 WHERE lease IS NOT NULL", &[]) > 0);
     let copied = "INSERT INTO calls (tenant, id, upstream, tool, session_id, cost, uses, started_at, lease)
         SELECT tenant, 'call_of_another', upstream, tool, session_id, cost, uses, started_at, 0 FROM calls
         WHERE lease IS NOT NULL LIMIT 1";
-    assert_eq!(sql.execute(copied, []).unwrap(), 1);
+    assert_eq!(sql.change(copied, &[]), 1);
 }
 
 #[cfg(target_os = "linux")]

@@ -256,7 +256,7 @@ fn a_stdio_server_ends_well_when_its_client_leaves_or_the_system_stops_it() {
 #[test]
 fn a_database_of_another_program_is_left_alone() {
     let house = House::new();
-    house.sql().execute_batch("CREATE TABLE theirs (x)").unwrap();
+    house.file().execute_batch("CREATE TABLE theirs (x)").unwrap();
     let errors = crate::support::refuses_to_start({
         let mut command = house.serving();
         command.env("HALDIR_ENCRYPTION_KEY", haldir::crypto::Key::generate().unwrap().to_base64().as_str());

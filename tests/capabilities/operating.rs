@@ -3,13 +3,23 @@
 use std::process::Command;
 
 use crate::support::{
-    HeldPort, House, InProcess, Receiver, Reply, Server, integer, json, text, until, upstream::Upstream,
+    HeldPort, House, InProcess, Receiver, Reply, Server, integer, json, on_postgres, text, until, upstream::Upstream,
 };
 
 fn hasty(house: &House) -> Command {
     let mut command = house.serving();
     command.env("HALDIR_TEST_WEBHOOK_PACE", "1000,2000");
     command
+}
+
+/// Doctor says this in one line; of a store on Postgres there is no doctor.
+#[track_caller]
+fn said_by_doctor(house: &House, parts: &[&str]) {
+    if on_postgres::is_used() {
+        return;
+    }
+    let (_, said, _) = house.terminal(&["doctor"]);
+    assert!(said.lines().any(|line| parts.iter().all(|part| line.contains(part))), "{said}");
 }
 
 /// The value of a series without labels, or with these.
@@ -49,7 +59,9 @@ fn refusals_what_waits_and_the_disk_are_measured() {
         assert_eq!(value(&metrics, series), Some(expected), "{series} in {metrics}");
     }
     for series in ["haldir_store_size_bytes", "haldir_disk_free_bytes"] {
-        assert!(value(&metrics, series).is_some_and(|bytes| bytes > 100_000), "{series} in {metrics}");
+        let measured = value(&metrics, series);
+        let is_right = if on_postgres::is_used() { measured.is_none() } else { measured > Some(100_000) };
+        assert!(is_right, "{series} in {metrics}");
     }
 }
 
@@ -81,8 +93,7 @@ fn a_receiver_that_takes_nothing_is_told_of_once_and_seen_by_doctor() {
     let status = operator.get("/v1/status").ok();
     let of_webhooks = status["components"].as_array().unwrap().iter().find(|one| one["name"] == "webhooks").unwrap();
     assert_eq!(of_webhooks["state"], "degraded", "{status}");
-    let (_, said, _) = house.terminal(&["doctor"]);
-    assert!(said.lines().any(|line| line.contains("webhooks") && line.contains("3 events wait")), "{said}");
+    said_by_doctor(&house, &["webhooks", "3 events wait"]);
     let receiver = Receiver::at(port.address());
     receiver.wait_for(3);
     until("the log says that it takes them again", || server.process.errors().contains("takes events again"));
@@ -160,9 +171,7 @@ fn a_log_of_the_future_is_said_by_server_and_doctor() {
     let house = House::new();
     let key = house.terminal(&["keys", "create", "--name", "operator"]).1.trim().to_owned();
     // A clock once was a year in the future.
-    let master = haldir::crypto::Key::parse(&std::fs::read_to_string(format!("{}.key", house.db().display())).unwrap());
-    let master = master.unwrap();
-    let future = InProcess::open_with(&house.db(), &master, haldir::call::AnomalyThresholds::default());
+    let future = InProcess::open_with(&house.db(), &house.master_key(), haldir::call::AnomalyThresholds::default());
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
     let start = crate::support::start_of_time().as_seconds();
     future.clock.advance_seconds(i64::try_from(now).unwrap() + 365 * 86_400 - start);
@@ -176,8 +185,7 @@ fn a_log_of_the_future_is_said_by_server_and_doctor() {
     operator.log(&session, "y").ok();
     let log = server.process.errors();
     assert_eq!(log.matches("ahead of this machine's clock").count(), 1, "{log}");
-    let (_, said, _) = house.terminal(&["doctor"]);
-    assert!(said.lines().any(|line| line.contains("clock") && line.contains("ahead")), "{said}");
+    said_by_doctor(&house, &["clock", "ahead"]);
     assert!(!text(&operator.get("/v1/audit?limit=1").ok()["entries"][0], "action").is_empty());
     operator.verified();
 }

@@ -11,7 +11,7 @@ use haldir::{
 use serde_json::Value;
 
 use crate::support::{
-    House, json, text,
+    House, json, open, text,
     upstream::{Upstream, tool},
 };
 
@@ -47,7 +47,7 @@ impl Clocked {
         let clock = std::sync::Arc::new(ManualClock::new(at(0)));
         let runtime = tokio::runtime::Runtime::new().unwrap();
         let key = Key::generate().unwrap();
-        let haldir = runtime.block_on(Haldir::open(path, &key, settings, clock.clone())).unwrap();
+        let haldir = runtime.block_on(open(path, &key, settings, clock.clone())).unwrap();
         let upstream = Upstream::new([tool("echo")]);
         let mut this = Self { haldir, clock, runtime, session: String::new(), upstream: upstream.clone() };
         this.ok("registerUpstream", &json!({"name": "up", "url": upstream.url()}));

@@ -1,14 +1,14 @@
 //! Details are erased after a set time, and nothing else ever is: every proof stays as it was.
 
 use haldir::model::Credential;
-use rusqlite::{Connection, params, types::Value as Sql};
+use rusqlite::{params, types::Value as Sql};
 
-use crate::support::{House, InProcess, at_once, integer, json, text};
+use crate::support::{Database, House, InProcess, at_once, integer, json, text};
 
 const DAY: i64 = 86_400;
 
 /// A log with details in entries of today and of ten days ago.
-fn log() -> (House, InProcess, Connection) {
+fn log() -> (House, InProcess, Database) {
     let house = House::new();
     let haldir = InProcess::open(&house.db());
     let session = haldir.session(&json!({"ttl": 29 * DAY}));
@@ -25,9 +25,12 @@ fn log() -> (House, InProcess, Connection) {
     (house, haldir, connection)
 }
 
-fn with_details(connection: &Connection) -> Vec<i64> {
-    let select = "SELECT place FROM audit_entries WHERE details_salt IS NOT NULL ORDER BY place";
-    connection.prepare(select).unwrap().query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+fn with_details(connection: &Database) -> Vec<i64> {
+    let entries = connection.entries();
+    let select = format!(
+        "SELECT number FROM ({entries}) AS entries WHERE tenant = 'local' AND details_salt IS NOT NULL ORDER BY number"
+    );
+    connection.column(&select, &[])
 }
 
 fn set(haldir: &InProcess, days: i64) -> serde_json::Value {
@@ -56,7 +59,7 @@ fn details_that_are_due_are_erased_and_every_proof_stays() {
     assert_eq!((integer(&checkpoints, "count"), integer(&checkpoints["checkpoints"][0], "entries_deleted")), (1, 4));
     let erased = haldir.ok("getAuditTrail", &json!({"limit": 1}))["entries"][0].clone();
     assert_eq!((text(&erased, "action").as_str(), &erased["details"]["last_seq"]), ("audit.erase_details", &json!(5)));
-    // The file has nothing of it once the write-ahead log is folded in.
+    // The file has nothing of it once the write-ahead log is folded in, and no row has.
     drop((haldir, connection));
     for (name, bytes) in house.stored_bytes() {
         let found = bytes.windows(11).any(|window| window == b"of the past");
@@ -119,11 +122,12 @@ fn an_attacker_that_deletes_details_is_caught_before_and_after_an_erasure() {
     let (_house, haldir, connection) = log();
     let erase = |seq: i64| {
         let update = "UPDATE audit_entries SET details = NULL, details_salt = NULL WHERE place = ?1";
-        assert_eq!(connection.execute(update, [seq]), Ok(1));
+        assert_eq!(connection.execute(update, params![seq]), Ok(1));
     };
     let original = |seq: i64| -> (Sql, Sql) {
         let select = "SELECT details, details_salt FROM audit_entries WHERE place = ?1";
-        connection.query_row(select, [seq], |row| Ok((row.get(0)?, row.get(1)?))).unwrap()
+        let row = connection.rows(select, params![seq]).remove(0);
+        (row.get("details"), row.get("details_salt"))
     };
     let put = |seq: i64, (details, salt): &(Sql, Sql)| {
         let update = "UPDATE audit_entries SET details = ?2, details_salt = ?3 WHERE place = ?1";
@@ -158,16 +162,8 @@ fn no_byte_of_the_record_or_of_the_setting_can_be_altered() {
     haldir.ok("pruneAuditDetails", &json!({"confirm": true}));
     set(&haldir, 4);
     for (table, verifies) in [("audit_erasures", false), ("audit_retention", true)] {
-        let columns: Vec<String> = connection
-            .prepare(&format!("PRAGMA table_info({table})"))
-            .unwrap()
-            .query_map([], |row| row.get(1))
-            .unwrap()
-            .map(Result::unwrap)
-            .collect();
-        for column in columns {
-            let original: Sql =
-                connection.query_row(&format!("SELECT {column} FROM {table}"), [], |row| row.get(0)).unwrap();
+        for column in connection.columns(table) {
+            let original: Sql = connection.value(&format!("SELECT {column} FROM {table}"), &[]);
             let altered = match &original {
                 Sql::Integer(number) => Sql::Integer(number + 1),
                 Sql::Text(text) => Sql::Text(format!("{text}.")),
@@ -175,18 +171,18 @@ fn no_byte_of_the_record_or_of_the_setting_can_be_altered() {
                 _ => unreachable!(),
             };
             let update = format!("UPDATE {table} SET {column} = ?1");
-            assert_eq!(connection.execute(&update, [&altered]), Ok(1), "{column}");
+            assert_eq!(connection.execute(&update, params![altered]), Ok(1), "{column}");
             if verifies && column != "tenant" {
                 haldir.refused("getAuditRetention", &json!({}));
                 haldir.refused("pruneAuditDetails", &json!({"confirm": true}));
             } else if !verifies {
                 assert_eq!(haldir.verify()["verified"], false, "{column} of {table} goes unnoticed");
             }
-            assert_eq!(connection.execute(&update, [&original]), Ok(1));
+            assert_eq!(connection.execute(&update, params![original]), Ok(1));
         }
     }
     assert_eq!(haldir.verify()["verified"], true);
-    connection.execute("DELETE FROM audit_erasures", []).unwrap();
+    connection.batch("DELETE FROM audit_erasures");
     assert_eq!(haldir.verify()["first_bad"]["seq"], 1, "a deleted record excuses nothing");
 }
 
@@ -194,7 +190,7 @@ fn no_byte_of_the_record_or_of_the_setting_can_be_altered() {
 fn a_setting_put_into_the_database_by_hand_erases_nothing() {
     let (_house, haldir, connection) = log();
     let had = with_details(&connection);
-    connection.execute("INSERT INTO audit_retention VALUES ('local', 1, 0, 'operator', zeroblob(32))", []).unwrap();
+    connection.batch("INSERT INTO audit_retention VALUES ('local', 1, 0, 'operator', zeroblob(32))");
     haldir.runtime.block_on(haldir.haldir.apply_retention()).unwrap();
     assert_eq!(with_details(&connection), had);
     // An operator mends it by setting it again.

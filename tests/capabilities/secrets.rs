@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use haldir::{call::AnomalyThresholds, crypto::Key, model::Credential, vault};
 use serde_json::Value;
 
-use crate::support::{House, McpSession, Server, Stdio, json, refuses_to_start, text};
+use crate::support::{House, McpSession, Server, Stdio, json, on_postgres, refuses_to_start, text};
 
 /// What must not be found. It is no valid name and no valid scope, so that it cannot become one.
 const PLANTED: &str = "PLANTED+sk_live/4eC39HqLyjWDarjtT1zdp7dc=";
@@ -218,12 +218,11 @@ fn a_sealed_value_that_was_moved_or_altered_does_not_open() {
     for name in ["a", "b"] {
         operator.post("/v1/secrets", &json!({"name": name, "value": PLANTED})).ok();
     }
-    let sealed: Vec<u8> =
-        house.sql().query_row("SELECT sealed FROM secrets WHERE name = 'b'", [], |row| row.get(0)).unwrap();
+    let sealed: Vec<u8> = house.sql_value("SELECT sealed FROM secrets WHERE name = 'b'");
     let mut altered = sealed.clone();
     altered[30] ^= 1;
     for (name, blob) in [("a", &sealed), ("b", &altered)] {
-        house.sql().execute("UPDATE secrets SET sealed = ?1 WHERE name = ?2", rusqlite::params![blob, name]).unwrap();
+        house.sql().change("UPDATE secrets SET sealed = ?1 WHERE name = ?2", rusqlite::params![blob, name]);
         let answer = operator.get(&format!("/v1/secrets/{name}?session_id={session}"));
         answer.refused(500, "internal");
         clean("the answer", answer.text.as_bytes());
@@ -260,8 +259,11 @@ fn another_encryption_key_is_refused_with_a_clear_error() {
         assert!(errors.contains("HALDIR_ENCRYPTION_KEY"), "{errors}");
         assert!(!errors.contains(key) && !errors.contains(right.as_str()), "the error shows a key");
     }
-    let errors = refuses_to_start(house.serving());
-    assert!(errors.contains("h.db.key") && errors.contains("missing"), "{errors}");
+    let mut without = house.serving();
+    without.env_remove("HALDIR_ENCRYPTION_KEY");
+    let errors = refuses_to_start(without);
+    let says = if on_postgres::is_used() { ["HALDIR_ENCRYPTION_KEY", "required"] } else { ["h.db.key", "missing"] };
+    assert!(says.iter().all(|part| errors.contains(part)), "{errors}");
     Server::start(with_key(&right)).with_key(operator.key()).verified();
     assert!(!house.folder().join("h.db.key").exists());
 }

@@ -2,6 +2,7 @@
 
 mod at_once;
 mod client;
+mod database;
 mod events;
 mod eventually;
 mod fields;
@@ -33,13 +34,14 @@ use std::{
 
 pub use at_once::at_once;
 pub use client::{Answer, Client, raw_exchange, read_answer};
+pub use database::Database;
 pub use events::Events;
 pub use eventually::{eventually, long, until};
 pub use fields::{hash_of, includes, integer, path_of, size_of, text, unhex};
-pub use folder::Folder;
+pub use folder::{Folder, stored_bytes};
 pub use growing::Growing;
 pub use held_port::HeldPort;
-pub use in_process::{InProcess, start_of_time};
+pub use in_process::{InProcess, open, open_store, start_of_time};
 pub use mcp_session::McpSession;
 #[cfg(unix)]
 pub use pty::Pty;
@@ -78,8 +80,8 @@ impl House {
     /// The server's program on this store, with nothing inherited from the environment.
     pub fn program(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_haldir-mcp"));
-        let (address, key) = on_postgres::address(&self.db());
-        command.env_clear().current_dir(self.folder()).arg("--db").arg(address).envs(key);
+        let (address, others) = on_postgres::address(&self.db());
+        command.env_clear().current_dir(self.folder()).arg("--db").arg(address).envs(others);
         command.stdin(Pipe::null()).stdout(Pipe::piped()).stderr(Pipe::piped());
         if let Some(level) = std::env::var_os(LOG) {
             command.env("HALDIR_LOG", level);
@@ -90,9 +92,8 @@ impl House {
     /// The terminal client on this store: its exit code, standard output and standard error.
     pub fn terminal(&self, arguments: &[&str]) -> (i32, String, String) {
         let mut command = Command::new(env!("CARGO_BIN_EXE_haldir"));
-        let (address, key) = on_postgres::address(&self.db());
-        command.args(arguments).env_clear().env("HALDIR_DB", address).envs(key).stdin(Pipe::null());
-        let output = command.output().unwrap();
+        command.args(arguments).env_clear().stdin(Pipe::null());
+        let output = on_postgres::set_store(&mut command, &self.db()).output().unwrap();
         let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
         (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
     }

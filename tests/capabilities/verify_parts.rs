@@ -41,50 +41,39 @@ fn what_is_altered_where_two_parts_meet_is_found_as_anywhere() {
     let hash = crypto::digest(&[altered.as_bytes()]);
     assert!(line.contains(&hex(&crypto::digest(&[entry.as_bytes()]))), "these are the bytes that are hashed");
 
-    let one = |text: &str| sql.execute(text, []).unwrap();
     let cases: [(&str, i64, &dyn Fn()); 7] = [
         ("the next one does not follow it", LAST + 1, &|| {
             let update = "UPDATE audit_entries SET action = 'act-x', entry_hash = ?1 WHERE place = ?2";
-            assert_eq!(sql.execute(update, params![hash, LAST]).unwrap(), 1);
+            assert_eq!(sql.change(update, params![hash, LAST]), 1);
         }),
         ("the last of a part is missing", LAST, &|| {
-            assert_eq!(sql.execute("DELETE FROM audit_entries WHERE place = ?1", [LAST]).unwrap(), 1);
+            assert_eq!(sql.change("DELETE FROM audit_entries WHERE place = ?1", params![LAST]), 1);
         }),
         ("the first of a part is missing", LAST + 1, &|| {
-            assert_eq!(sql.execute("DELETE FROM audit_entries WHERE place = ?1", [LAST + 1]).unwrap(), 1);
+            assert_eq!(sql.change("DELETE FROM audit_entries WHERE place = ?1", params![LAST + 1]), 1);
         }),
         ("a whole part is missing", LAST + 1, &|| {
-            assert!(sql.execute("DELETE FROM audit_entries WHERE place > ?1", [LAST]).unwrap() > 1);
+            assert!(sql.change("DELETE FROM audit_entries WHERE place > ?1", params![LAST]) > 1);
         }),
         ("the end is missing", ENTRIES, &|| {
-            assert_eq!(sql.execute("DELETE FROM audit_entries WHERE place = ?1", [ENTRIES]).unwrap(), 1);
+            assert_eq!(sql.change("DELETE FROM audit_entries WHERE place = ?1", params![ENTRIES]), 1);
         }),
         ("a field is altered", LAST + 1, &|| {
             let update = "UPDATE audit_entries SET tool = 'x' WHERE place = ?1";
-            assert_eq!(sql.execute(update, [LAST + 1]).unwrap(), 1);
+            assert_eq!(sql.change(update, params![LAST + 1]), 1);
         }),
         ("a hash of the tree's second level is altered", 256, &|| {
-            assert_eq!(one("UPDATE tree_tiles SET hashes = zeroblob(length(hashes)) WHERE level = 1"), 1);
+            assert_eq!(sql.change("UPDATE tree_tiles SET hashes = zeroblob(length(hashes)) WHERE level = 1", &[]), 1);
         }),
     ];
     for (what, seq, alter) in cases {
-        let kept = |sql: &rusqlite::Connection| {
-            sql.execute_batch(
-                "CREATE TEMP TABLE kept_entries AS SELECT * FROM audit_entries;
-                 CREATE TEMP TABLE kept_tiles AS SELECT * FROM tree_tiles;",
-            )
-        };
-        kept(&sql).unwrap();
+        let tables = ["audit_entries", "tree_tiles"];
+        sql.keep(&tables);
         alter();
         let found = in_parts(&haldir);
         assert_eq!((&found["verified"], &found["first_bad"]["seq"]), (&json!(false), &json!(seq)), "{what}: {found}");
         assert_eq!(found, haldir.verify(), "{what}");
-        sql.execute_batch(
-            "INSERT OR REPLACE INTO audit_entries SELECT * FROM kept_entries;
-             INSERT OR REPLACE INTO tree_tiles SELECT * FROM kept_tiles;
-             DROP TABLE kept_entries; DROP TABLE kept_tiles;",
-        )
-        .unwrap();
+        sql.put_back(&tables);
     }
     assert_eq!(in_parts(&haldir), good);
 }

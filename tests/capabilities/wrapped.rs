@@ -133,7 +133,7 @@ fn what_a_wrapped_server_asks_during_a_call_is_named_logged_and_limited() {
     let found = entries(&operator, "proxyCall.asked");
     assert_eq!(found.len(), 1 + 33, "{found:?}");
     assert_eq!(found.iter().filter(|entry| entry["details"]["passed_on"] == false).count(), 1, "{found:?}");
-    let log = house.folder().join("logs/test.log");
+    let log = house.logs().join("test.log");
     until("the server is told", || fs::read_to_string(&log).unwrap().contains("a call was cancelled"));
     operator.verified();
 }
@@ -337,7 +337,7 @@ fn a_server_that_ends_is_started_again_and_its_open_calls_are_unknown() {
     wait_for(&operator, "proxyCall.unknown");
     let (well, errors) = wrapped.leave();
     assert!(well && errors.contains("started again"), "{errors}");
-    let log = fs::read_to_string(house.folder().join("logs/test.log")).unwrap();
+    let log = fs::read_to_string(house.logs().join("test.log")).unwrap();
     assert_eq!(log.matches("upstream on standard input").count(), 3, "{log}");
     assert!(!errors.contains("upstream on standard input"), "its standard error is kept apart");
 }
@@ -350,7 +350,7 @@ fn a_cancelled_call_is_cancelled_at_the_server_too() {
     wrapped.write(
         r#"{"jsonrpc":"2.0","id":"c","method":"tools/call","params":{"name":"sleep","arguments":{"ms":600000}}}"#,
     );
-    let log = house.folder().join("logs/test.log");
+    let log = house.logs().join("test.log");
     let said = |what: &str| fs::read_to_string(&log).unwrap().contains(what);
     until("the server has the call", || said("a call sleeps"));
     wrapped.write(r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":"c"}}"#);
@@ -417,7 +417,8 @@ fn what_a_wrapped_server_writes_to_standard_error_is_shown() {
     Lines::begun(wrap(&house, &[])).leave();
     let shown = |name: &str| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_haldir"));
-        command.env_clear().arg("--db").arg(house.db()).args(["upstreams", "logs", name]);
+        crate::support::on_postgres::set_store(command.env_clear(), &house.db());
+        command.args(["upstreams", "logs", name]);
         let output = command.output().unwrap();
         (output.status.success(), String::from_utf8(output.stdout).unwrap())
     };

@@ -90,6 +90,7 @@ fn with_files(house: &House, soft: u32, hard: u32) -> Server {
     let mut command = Command::new("sh");
     command.arg("-c").arg(format!("ulimit -Sn {soft} && ulimit -Hn {hard} && exec \"$0\" \"$@\""));
     command.arg(serving.get_program()).args(serving.get_args()).env_clear().current_dir(house.folder());
+    command.envs(serving.get_envs().filter_map(|(name, value)| Some((name, value?))));
     command.stdin(Pipe::null()).stdout(Pipe::piped()).stderr(Pipe::piped());
     Server::start(command)
 }

@@ -3,7 +3,7 @@
 use std::{
     fs,
     io::{BufRead, BufReader},
-    process::{Child, Command, Stdio},
+    process::{Child, Stdio},
     time::Instant,
 };
 
@@ -13,15 +13,15 @@ use base64::{
 };
 use haldir::{
     call::Keyring,
-    crypto::{Key, Note, TrustedKey, Verifier},
+    crypto::{Note, TrustedKey, Verifier},
     model::{TenantId, UnixMicros},
-    store::Store,
+    store::sqlite::tampering,
     watch::chain,
 };
 use serde_json::{Value, json};
 
 use super::{Outcome, Terminal};
-use crate::support::{self, long};
+use crate::support::{self, long, on_postgres, open_store};
 
 /// An alteration of the lines of a bundle.
 type Change = Box<dyn Fn(&mut Vec<String>)>;
@@ -34,9 +34,8 @@ fn logged(entries: usize) -> Terminal {
 }
 
 fn append(terminal: &Terminal, word: &str, entries: usize) {
-    let mut server = Command::new(env!("CARGO_BIN_EXE_haldir-mcp"));
-    server.env_clear().env("HALDIR_DB", terminal.store()).current_dir(terminal.folder.path());
-    server.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut server = terminal.server(&[]);
+    server.current_dir(terminal.folder.path());
     let (session, server) = (terminal.session(), support::Stdio::start(server));
     for number in 0..entries {
         let action = format!("{word}{number}");
@@ -57,12 +56,9 @@ fn verifier(terminal: &Terminal) -> String {
 /// Somebody who has stolen the master key writes a whole new log: every hash, the tree, the head and its signatures
 /// are right.
 fn rewrite_with_the_key(terminal: &Terminal, entries: usize) {
-    terminal
-        .database()
-        .execute_batch("DELETE FROM audit_entries; DELETE FROM tree_tiles; DELETE FROM audit_tree_heads")
-        .unwrap();
-    let key = Key::parse(&fs::read_to_string(terminal.key_file()).unwrap()).unwrap();
-    let store = Store::open(&terminal.store()).unwrap();
+    terminal.database().batch(tampering::EMPTY_LOG);
+    let key = on_postgres::master_key(&terminal.store());
+    let store = open_store(&terminal.store()).unwrap();
     let keyring = Keyring::new(&key);
     let begin = store.write(&TenantId::local(), move |tx| {
         let keys = keyring.tenant(tx, &TenantId::local())?;
@@ -86,7 +82,7 @@ fn a_bundle_is_verified_without_a_store_and_names_the_entry_that_was_altered() {
     assert_eq!(terminal.done(&["audit", "keys"]).stdout, format!("{key}\n"));
     let verified = terminal.done(&["audit", "verify"]).stdout;
     assert_eq!(verified.matches("verified").count(), 1, "{verified}");
-    fs::remove_dir_all(terminal.folder.path().join("data")).unwrap();
+    terminal.lose_store();
     let report = terminal.done(&["audit", "verify", &bundle, "--json", "--key", &key]).json();
     assert_eq!(
         (&report["verified"], &report["entries_checked"], &report["key_is_trusted"]),
@@ -215,10 +211,7 @@ fn erased_details_still_verify_in_a_bundle() {
     let terminal = logged(4);
     terminal.done(&["call", "set-audit-retention", "--retain-days", "1"]);
     // As retention leaves them.
-    terminal
-        .database()
-        .execute("UPDATE audit_entries SET details = NULL, details_salt = NULL WHERE place <= 3", [])
-        .unwrap();
+    terminal.database().batch("UPDATE audit_entries SET details = NULL, details_salt = NULL WHERE place <= 3");
     let bundle = path(&terminal, "log.bundle");
     terminal.done(&["audit", "export", "--bundle", &bundle]);
     let key = verifier(&terminal);
@@ -249,16 +242,14 @@ fn the_log_of_the_store_is_verified_on_all_cores_with_the_same_findings_as_on_on
         "INSERT INTO log_folds VALUES ('local', 5)",
         "INSERT INTO tree_tiles VALUES ('local', 0, 0, zeroblob(512))",
     ] {
-        let kept = fs::read(terminal.store()).unwrap();
-        terminal.database().execute_batch(sql).unwrap();
+        let (database, tables) = (terminal.database(), ["audit_entries", "audit_heads", "log_folds", "tree_tiles"]);
+        database.keep(&tables);
+        database.batch(sql);
         assert_eq!(both()["verified"], false, "{sql}");
-        fs::write(terminal.store(), kept).unwrap();
-        for extension in ["db-wal", "db-shm"] {
-            let _ = fs::remove_file(terminal.store().with_extension(extension));
-        }
+        database.put_back(&tables);
     }
     assert_eq!(both()["verified"], true);
-    terminal.database().execute_batch("DELETE FROM audit_heads").unwrap();
+    terminal.database().batch("DELETE FROM audit_heads");
     let report = terminal.refused(&["audit", "verify", "--json"], 1).json();
     assert!(report["message"].as_str().unwrap().contains("the head of the log is missing"), "{report}");
     let terminal = logged(1);

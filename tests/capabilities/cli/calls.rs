@@ -2,7 +2,7 @@
 
 use std::{
     io::{BufRead, BufReader},
-    process::{Child, Command, Stdio},
+    process::{Child, Stdio},
 };
 
 use serde_json::json;
@@ -189,9 +189,8 @@ struct Server {
 
 impl Server {
     fn start(terminal: &Terminal) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_haldir-mcp"));
-        command.args(["serve", "--listen", "127.0.0.1:0"]).env_clear().env("HALDIR_DB", terminal.store());
-        let mut process = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut command = terminal.server(&["serve", "--listen", "127.0.0.1:0"]);
+        let mut process = command.stderr(Stdio::null()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let url = line.trim_end().strip_prefix("haldir listening on ").unwrap().to_owned();

@@ -5,6 +5,7 @@ use std::fs;
 use serde_json::Value;
 
 use super::{Terminal, outcome};
+use crate::support::on_postgres;
 
 fn setting<'a>(shown: &'a Value, name: &str) -> &'a Value {
     let all = shown["settings"].as_array().unwrap();
@@ -24,7 +25,13 @@ fn every_setting_is_shown_with_its_value_and_where_it_comes_from() {
     let outcome = outcome(&mut command);
     assert!(outcome.code == 0 && !outcome.stdout.contains("hunter"), "secrets are masked: {outcome:?}");
     let shown = outcome.json();
-    let db = terminal.store().display().to_string();
+    let (db, _) = on_postgres::address(&terminal.store());
+    let db = db.into_string().unwrap();
+    let (key, from) = if on_postgres::is_used() {
+        ("(set, not shown)", "environment")
+    } else {
+        ("the key file beside the database", "default")
+    };
     for (name, value, from) in [
         ("HALDIR_DB", db.as_str(), "environment"),
         ("commands go to", "the local store", "environment"),
@@ -33,7 +40,7 @@ fn every_setting_is_shown_with_its_value_and_where_it_comes_from() {
         ("HALDIR_MAX_TTL", "1d, for the local tenant", "default"),
         ("HALDIR_CALL_TIMEOUT", "10m", "default"),
         ("HALDIR_METRICS_TOKEN", "(set, not shown)", "environment"),
-        ("HALDIR_ENCRYPTION_KEY", "the key file beside the database", "default"),
+        ("HALDIR_ENCRYPTION_KEY", key, from),
         ("HALDIR_MIRRORS", "https://me:***@archive.example/a,file:/b", "environment"),
         ("--local-agent", "off", "default"),
         ("anomalies.burst_actions", "7", "file"),
@@ -56,6 +63,12 @@ fn every_setting_is_shown_with_its_value_and_where_it_comes_from() {
     for name in names {
         setting(&shown, name);
     }
+
+    let mut command = terminal.command(&["config", "show", "--json"]);
+    command.env("HALDIR_DB", "postgres://me:hunter5@db.example.com/haldir?password=hunter6");
+    let shown = super::outcome(&mut command);
+    assert_eq!(setting(&shown.json(), "HALDIR_DB")["value"], "postgres://me@db.example.com/haldir");
+    assert!(!shown.stdout.contains("hunter"), "{shown:?}");
 
     let table = terminal.done(&["config", "show", "--set"]).stdout;
     assert!(table.contains(&db) && !table.contains("HALDIR_CALL_TIMEOUT"), "{table}");

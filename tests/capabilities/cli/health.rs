@@ -1,5 +1,7 @@
 //! `haldir status` and `haldir ready`, of the local store and of a server.
 
+use std::fs;
+
 use super::{Outcome, Terminal, outcome};
 use crate::support::{HeldPort, House, Pty};
 
@@ -18,13 +20,14 @@ fn status_names_the_parts_of_a_store_and_of_a_server() {
     let coloured = Pty::start(terminal.command(&["status"]), 80).finish().1;
     assert!(coloured.contains("\u{1b}[32m●\u{1b}[0m haldir is ok"), "{coloured:?}");
 
-    let server = House::new().serve();
+    let house = House::new();
+    let server = house.serve();
     let url = format!("http://{}", server.address);
     let status = at(&terminal, &url, &["status"]);
     assert!(status.code == 0 && status.stdout.contains("● webhooks"), "no key is needed: {status:?}");
     // An altered log shows.
     terminal.session();
-    terminal.database().execute("UPDATE audit_heads SET mac = zeroblob(32)", []).unwrap();
+    terminal.database().batch("UPDATE audit_heads SET mac = zeroblob(32)");
     let altered = terminal.done(&["status", "--json"]).json();
     assert_eq!(altered["status"], "degraded", "{altered}");
 }
@@ -40,9 +43,12 @@ fn ready_says_by_its_exit_code_whether_haldir_can_work() {
     assert_eq!((ready.code, &ready.json()["ready"]), (0, &true.into()), "{ready:?}");
 
     let none = Terminal::new();
-    let missing = none.refused(&["ready"], 1);
-    assert!(missing.stdout.contains("not ready") && missing.stdout.contains("there is no store"), "{missing:?}");
-    assert!(!none.store().exists(), "looking makes none");
+    let missing = none.without_store(&["ready"]);
+    assert!(
+        missing.code == 1 && missing.stdout.contains("not ready") && missing.stdout.contains("there is no store"),
+        "{missing:?}"
+    );
+    assert_eq!(fs::read_dir(none.folder.path()).unwrap().count(), 0, "looking makes none");
     let nobody = HeldPort::new();
     let url = format!("http://{}", nobody.address());
     let away = at(&terminal, &url, &["ready", "--json"]);

@@ -1,11 +1,11 @@
 //! `haldir init`: the folder works as it stands.
 
-use std::{fs, os::unix::fs::PermissionsExt, process::Command};
+use std::{fs, os::unix::fs::PermissionsExt};
 
 use serde_json::json;
 
 use super::Terminal;
-use crate::support::Server;
+use crate::support::{Server, on_postgres};
 
 #[test]
 fn a_server_starts_with_the_written_settings_and_its_first_key_is_made_with_the_written_token() {
@@ -35,13 +35,9 @@ fn a_server_starts_with_the_written_settings_and_its_first_key_is_made_with_the_
         environment.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once('=')).collect();
     let token = variables.iter().find(|(name, _)| *name == "HALDIR_BOOTSTRAP_TOKEN").unwrap().1;
     assert!(token.len() >= 32, "{token}");
-    let mut command = Command::new(env!("CARGO_BIN_EXE_haldir-mcp"));
-    command.args(["serve", "--listen", "127.0.0.1:0"]).env_clear().envs(variables.iter().copied());
-    command.env("HALDIR_DB", terminal.store()).env("HALDIR_CONFIG", folder.join("haldir.toml"));
-    command
-        .stdin(std::process::Stdio::null())
-        .stdout(std::process::Stdio::piped())
-        .stderr(std::process::Stdio::piped());
+    let mut command = terminal.server(&["serve", "--listen", "127.0.0.1:0"]);
+    on_postgres::set_store(command.envs(variables.iter().copied()), &terminal.store());
+    command.env("HALDIR_CONFIG", folder.join("haldir.toml"));
     let server = Server::start(command);
     let without = json!({"name": "operator"});
     server.anonymous().post("/v1/keys", &without).refused(401, "unauthorized");

@@ -6,7 +6,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
 use super::Terminal;
-use crate::support::{House, Pty, until};
+use crate::support::{House, Pty, on_postgres, until};
 
 fn watching(terminal: &Terminal, arguments: &[&str]) -> Pty {
     Pty::start(terminal.command(arguments), 80)
@@ -213,7 +213,7 @@ fn the_log_is_followed_here_and_at_a_server_until_ctrl_c() {
     log(&session, "before");
     let here = |arguments: &[&str]| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_haldir"));
-        command.args(arguments).env_clear().env("HALDIR_DB", house.db());
+        on_postgres::set_store(command.args(arguments).env_clear(), &house.db());
         command
     };
     let key = operator.key.as_deref().unwrap();

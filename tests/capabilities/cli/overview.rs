@@ -69,7 +69,7 @@ fn the_overview_has_colours_on_a_terminal_unless_they_are_unwanted() {
 fn an_altered_log_and_a_failing_server_are_seen_at_once() {
     let terminal = busy();
     let sql = "UPDATE audit_heads SET actions = actions + 1 WHERE tenant = 'local'";
-    terminal.database().execute_batch(sql).unwrap();
+    terminal.database().batch(sql);
     let page = terminal.done(&["overview"]).stdout;
     for text in ["● degraded", "audit: the head of the log was altered", "chain ✗ altered"] {
         assert!(page.contains(text), "{text} is not in\n{page}");

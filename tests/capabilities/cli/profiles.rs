@@ -11,7 +11,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use super::{Outcome, finished, outcome, set_mode};
-use crate::support::{Client, House, Pty, Server};
+use crate::support::{Client, House, Pty, Server, on_postgres};
 
 /// A person with a home of their own.
 struct Person {
@@ -143,10 +143,11 @@ fn a_flag_goes_before_the_environment_that_before_a_profile_and_that_before_the_
     let person = Person::new();
     person.logs_in(&first, first_key.key(), &[]);
     person.logs_in(&second, second_key.key(), &["--profile", "second"]);
-    let (first_url, store) = (url(&first), local.db().display().to_string());
+    let (store, others) = on_postgres::address(&local.db());
+    let (first_url, store) = (url(&first), store.into_string().unwrap());
     let agents = |arguments: &[&str], variables: &[(&str, &str)]| {
         let mut command = person.command(&[arguments, &["agents"]].concat());
-        let outcome = outcome(command.envs(variables.iter().copied()));
+        let outcome = outcome(command.envs(others.clone()).envs(variables.iter().copied()));
         assert_eq!(outcome.code, 0, "{arguments:?} {variables:?}: {outcome:?}");
         outcome.stdout
     };
@@ -183,7 +184,8 @@ fn a_flag_goes_before_the_environment_that_before_a_profile_and_that_before_the_
     assert_eq!(person.run(&["--profile", "a/b", "agents"]).code, 2);
     let removed = person.done(&["logout", "--all", "--json"]).json();
     assert_eq!(removed["removed"].as_array().map(Vec::len), Some(2), "{removed}");
-    assert!(person.done(&["--db", &store, "whoami"]).stdout.contains("operator"));
+    let in_store = outcome(person.command(&["--db", &store, "whoami"]).envs(others));
+    assert!(in_store.stdout.contains("operator"), "{in_store:?}");
 }
 
 #[test]

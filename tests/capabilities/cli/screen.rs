@@ -10,7 +10,7 @@ use std::{
 use serde_json::json;
 
 use super::Terminal;
-use crate::support::{House, InProcess, Pty, program::upstream_program, pty::Streams};
+use crate::support::{House, InProcess, Pty, on_postgres, program::upstream_program, pty::Streams};
 
 fn at_terminal(terminal: &Terminal, arguments: &[&str], variables: &[(&str, &str)], columns: u16) -> String {
     let mut command = terminal.command(arguments);
@@ -22,10 +22,16 @@ fn at_terminal(terminal: &Terminal, arguments: &[&str], variables: &[(&str, &str
 fn colours_are_for_terminals_and_for_who_wants_them() {
     let (terminal, _) = Terminal::with_store();
     let green = "\u{1b}[32m";
-    assert!(at_terminal(&terminal, &["doctor"], &[], 80).contains(green));
-    let plain = at_terminal(&terminal, &["doctor"], &[("NO_COLOR", "1")], 80);
-    assert!(plain.contains("ok  ") && !plain.contains('\u{1b}'), "{plain:?}");
-    assert!(!terminal.done(&["doctor"]).stdout.contains('\u{1b}'));
+    for (command, says) in [("status", "haldir is ok"), ("doctor", "ok  ")] {
+        // Of a store on Postgres there is no doctor.
+        if command == "doctor" && on_postgres::is_used() {
+            continue;
+        }
+        assert!(at_terminal(&terminal, &[command], &[], 80).contains(green));
+        let plain = at_terminal(&terminal, &[command], &[("NO_COLOR", "1")], 80);
+        assert!(plain.contains(says) && !plain.contains('\u{1b}'), "{plain:?}");
+        assert!(!terminal.done(&[command]).stdout.contains('\u{1b}'));
+    }
     // The log of a program is no different.
     let logged = |variables: &[(&str, &str)]| {
         at_terminal(&terminal, &["keys", "list"], &[&[("HALDIR_LOG", "trace")], variables].concat(), 80)

@@ -1,25 +1,15 @@
 //! Settings and durations: both programs read them alike, and what is wrong with one is said before anything is done.
 
-use std::{
-    fs,
-    process::{Command, Stdio},
-};
+use std::{fs, process::Command};
 
 use serde_json::{Value, json};
 
 use super::{Outcome, Terminal, outcome};
-use crate::support::{House, Server, integer, program::upstream_program, refuses_to_start};
-
-/// The server's program on a terminal's store.
-fn server(terminal: &Terminal, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_haldir-mcp"));
-    command.args(arguments).env_clear().env("HALDIR_DB", terminal.store()).stdin(Stdio::null());
-    command
-}
+use crate::support::{House, Server, integer, on_postgres, program::upstream_program, refuses_to_start};
 
 /// Both programs, each with a command that opens the store.
 fn both(terminal: &Terminal) -> [Command; 2] {
-    [terminal.command(&["keys", "list"]), server(terminal, &["serve", "--listen", "127.0.0.1:0"])]
+    [terminal.command(&["keys", "list"]), terminal.server(&["serve", "--listen", "127.0.0.1:0"])]
 }
 
 #[track_caller]
@@ -36,7 +26,7 @@ fn a_bad_setting_ends_both_programs_with_2_and_says_what_is_right() {
     fs::write(&text, "this is no database\n").unwrap();
     for command in &mut both(&terminal) {
         refused(command.env("HALDIR_DB", &text), &["HALDIR_DB", "is not a SQLite database"]);
-        command.env("HALDIR_DB", terminal.store());
+        on_postgres::set_store(command, &terminal.store());
         refused(command.env("HALDIR_LOG", "verbose"), &["HALDIR_LOG", "`verbose` is no level", "debug"]);
         command.env_remove("HALDIR_LOG");
         refused(command.env("HALDIR_CONFIG", &text), &["HALDIR_CONFIG", "expected"]);
@@ -56,7 +46,7 @@ fn a_bad_setting_ends_both_programs_with_2_and_says_what_is_right() {
 #[test]
 fn where_to_listen_and_where_clients_reach_the_server_are_read_with_care() {
     let terminal = Terminal::new();
-    let serve = |arguments: &[&str]| server(&terminal, &[&["serve"], arguments].concat());
+    let serve = |arguments: &[&str]| terminal.server(&[&["serve"], arguments].concat());
     for bad in ["8000", ":8000", "localhost", "http://127.0.0.1:8000"] {
         refused(&mut serve(&["--listen", bad]), &[bad, "127.0.0.1:8000", "0.0.0.0:8000"]);
         refused(serve(&[]).env("HALDIR_LISTEN", bad), &[bad, "127.0.0.1:8000"]);
@@ -122,7 +112,7 @@ fn durations_are_written_with_units_everywhere_and_numbers_are_seconds() {
     }
     let soon = terminal.refused(&["call", "create-session", "--agent-id", "a", "--ttl", "soon"], 2).stderr;
     assert!(soon.contains("30d"), "{soon}");
-    let serve = |option: &str, value: &str| server(&terminal, &["serve", option, value]);
+    let serve = |option: &str, value: &str| terminal.server(&["serve", option, value]);
     for option in ["--call-timeout", "--start-timeout", "--queue-timeout", "--approve-within", "--mirror-every"] {
         refused(&mut serve(option, "soon"), &[option, "15m"]);
         refused(&mut serve(option, "31d"), &["`31d` is not from"]);

@@ -2,9 +2,14 @@
 
 use std::fs;
 
+use rusqlite::Connection;
 use serde_json::json;
 
 use super::{Terminal, set_mode};
+
+fn file(terminal: &Terminal) -> Connection {
+    Connection::open(terminal.store()).unwrap()
+}
 
 #[test]
 fn a_sound_store_passes_the_doctor() {
@@ -71,7 +76,7 @@ fn the_doctor_finds_a_key_of_another_store_and_a_missing_one() {
 fn the_doctor_finds_a_changed_log_a_damaged_file_and_a_bad_config() {
     let (terminal, _) = Terminal::with_store();
     terminal.session();
-    terminal.database().execute("UPDATE audit_entries SET action = 'nothing' WHERE place = 2", []).unwrap();
+    file(&terminal).execute("UPDATE audit_entries SET action = 'nothing' WHERE place = 2", []).unwrap();
     let found = terminal.refused(&["doctor"], 1);
     assert!(found.finding("audit log").starts_with("FAIL") && found.stdout.contains("entry 2"), "{}", found.stdout);
 
@@ -89,7 +94,7 @@ fn the_doctor_finds_a_changed_log_a_damaged_file_and_a_bad_config() {
 fn migrations_are_shown_applied_and_verified() {
     let terminal = Terminal::new();
     fs::create_dir(terminal.folder.path().join("data")).unwrap();
-    terminal.database().pragma_update(None, "application_id", 0x686c_6472).unwrap();
+    file(&terminal).pragma_update(None, "application_id", 0x686c_6472).unwrap();
     let before = fs::read(terminal.store()).unwrap();
     let status = terminal.done(&["migrate", "status", "--json"]).json();
     assert_eq!((&status["schema_version"], &status["migrations"][0]["state"]), (&json!(0), &json!("pending")));
@@ -107,7 +112,7 @@ fn migrations_are_shown_applied_and_verified() {
 fn a_migration_that_was_changed_is_noticed() {
     let (terminal, _) = Terminal::with_store();
     terminal.done(&["migrate", "verify"]);
-    terminal.database().execute("UPDATE schema_migrations SET checksum = zeroblob(32) WHERE version = 1", []).unwrap();
+    file(&terminal).execute("UPDATE schema_migrations SET checksum = zeroblob(32) WHERE version = 1", []).unwrap();
     let found = terminal.refused(&["migrate", "verify"], 1);
     assert!(found.stderr.contains("migration 1 (core) is not the one"), "{found:?}");
     assert_eq!(terminal.refused(&["migrate", "verify", "--json"], 1).json()["verified"], false);
@@ -115,9 +120,9 @@ fn a_migration_that_was_changed_is_noticed() {
     assert!(terminal.refused(&["migrate", "up"], 1).stderr.contains("restore the database"));
     assert!(terminal.refused(&["doctor"], 1).finding("migrations").starts_with("FAIL"));
 
-    terminal.database().execute("DELETE FROM schema_migrations", []).unwrap();
+    file(&terminal).execute("DELETE FROM schema_migrations", []).unwrap();
     assert!(terminal.refused(&["migrate", "verify"], 1).stderr.contains("not recorded"));
-    terminal.database().pragma_update(None, "user_version", 9_999).unwrap();
+    file(&terminal).pragma_update(None, "user_version", 9_999).unwrap();
     assert!(terminal.refused(&["migrate", "verify"], 1).stderr.contains("use a newer haldir"));
 }
 

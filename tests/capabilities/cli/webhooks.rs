@@ -51,10 +51,7 @@ fn attempts_are_listed_from_the_terminal() {
     let receiver = Receiver::new();
     terminal.done(&[&["webhooks", "add", &receiver.url()][..], &ALLOWED].concat());
     let event = terminal.done(&["webhooks", "ping", "1", "--json"]).json()["event_id"].as_str().unwrap().to_owned();
-    let mut program = std::process::Command::new(env!("CARGO_BIN_EXE_haldir-mcp"));
-    program.env_clear().env("HALDIR_DB", terminal.store()).args(["serve", "--listen", "127.0.0.1:0"]).args(ALLOWED);
-    program.stdin(std::process::Stdio::null());
-    program.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+    let program = terminal.server(&[&["serve", "--listen", "127.0.0.1:0"][..], &ALLOWED].concat());
     let server = crate::support::Server::start(program);
     receiver.wait_for(1);
     // An attempt whose answer the server has not read when it stops is taken back, so the answer is waited for.

@@ -1,5 +1,7 @@
 //! A build without Cedar: it takes no policy in Cedar, and lets no call pass where the store has one.
 
+use rusqlite::params;
+
 use super::{add_policy, blocked, call, caller, carried_out, register};
 use crate::support::{
     House, json, text,
@@ -28,8 +30,8 @@ fn no_call_passes_a_policy_in_cedar_that_another_build_added() {
     let id = add_policy(&operator, &json!({"type": "block_tool", "tool": "other"}));
     carried_out(&call(&operator, &session, "up.echo", &json!({})));
     let definition = json!({"type": "cedar", "cedar": ALL}).to_string();
-    let changed = house.sql().execute("UPDATE policies SET definition = ?1 WHERE id = ?2", [&definition, &id]);
-    assert_eq!(changed.unwrap(), 1);
+    let changed = house.sql().change("UPDATE policies SET definition = ?1 WHERE id = ?2", params![definition, id]);
+    assert_eq!(changed, 1);
     let told = blocked(&call(&operator, &session, "up.echo", &json!({})), "policy_denied");
     assert!(text(&told, "error").contains("built without Cedar"), "{told}");
     assert_eq!(upstream.calls().len(), 1);

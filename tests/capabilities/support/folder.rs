@@ -1,16 +1,18 @@
 //! A folder with a store.
 
-use std::{
-    path::{Path, PathBuf},
-    str::FromStr,
-};
+use std::path::{Path, PathBuf};
+
+use haldir::crypto::Key;
+use rusqlite::types::FromSql;
+
+use super::{Database, on_postgres};
 
 /// A folder with a store, removed when dropped.
 pub struct Folder(tempfile::TempDir);
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        super::on_postgres::drop_database(&self.db());
+        on_postgres::drop_database(&self.db());
     }
 }
 
@@ -27,38 +29,60 @@ impl Folder {
         self.folder().join("h.db")
     }
 
-    /// The database as a file, opened beside the server. What a test changes in it need not survive a power cut.
-    pub fn sql(&self) -> rusqlite::Connection {
-        let connection = rusqlite::Connection::open(self.db()).unwrap();
-        connection.busy_timeout(std::time::Duration::from_secs(30)).unwrap();
-        connection.pragma_update(None, "synchronous", "OFF").unwrap();
-        connection
+    /// The database, opened beside the server.
+    pub fn sql(&self) -> Database {
+        Database::open(&self.db())
     }
 
-    /// One value from the database, wherever it is.
-    #[track_caller]
-    pub fn sql_value<T: rusqlite::types::FromSql + FromStr>(&self, query: &str) -> T {
-        if let Some(answer) = super::on_postgres::ask(&self.db(), query) {
-            return answer.parse().unwrap_or_else(|_| panic!("{query}: {answer}"));
+    /// The database as a file, for tests of what only a file has.
+    pub fn file(&self) -> rusqlite::Connection {
+        match self.sql() {
+            Database::File(file) => file,
+            Database::Postgres(_) => panic!("this test needs a store in a file: see tests/postgres/left-out"),
         }
-        self.sql().query_row(query, [], |row| row.get(0)).unwrap()
     }
 
-    /// Changes rows of the database, wherever it is, and returns how many.
+    /// One value from the database.
+    #[track_caller]
+    pub fn sql_value<T: FromSql>(&self, query: &str) -> T {
+        self.sql().value(query, &[])
+    }
+
+    /// Changes rows of the database, and returns how many.
     #[track_caller]
     pub fn change(&self, statement: &str) -> usize {
-        match super::on_postgres::ask(&self.db(), statement) {
-            // The name of the command, and the number.
-            Some(answer) => answer.rsplit(' ').next().unwrap().parse().unwrap(),
-            None => self.sql().execute(statement, []).unwrap(),
+        self.sql().change(statement, &[])
+    }
+
+    /// The store's encryption key.
+    pub fn master_key(&self) -> Key {
+        on_postgres::master_key(&self.db())
+    }
+
+    /// Where programs keep what the servers that they start write to standard error.
+    pub fn logs(&self) -> PathBuf {
+        on_postgres::logs(&self.db())
+    }
+
+    /// Brings the file to where nothing is left in it of what was overwritten or moved, as a person can have SQLite do. A database on
+    /// Postgres has that in no row, which is all that is looked at there.
+    pub fn compact(&self) {
+        if let Database::File(file) = self.sql() {
+            file.execute_batch("VACUUM; PRAGMA wal_checkpoint(TRUNCATE)").unwrap();
         }
     }
 
-    /// The bytes of the database and its companions.
+    /// The bytes of the database and its companions; of one on Postgres, those of its rows.
     pub fn stored_bytes(&self) -> Vec<(String, Vec<u8>)> {
-        let files = std::fs::read_dir(self.folder()).unwrap().map(|entry| entry.unwrap());
-        files
-            .map(|file| (file.file_name().to_string_lossy().into_owned(), std::fs::read(file.path()).unwrap()))
-            .collect()
+        stored_bytes(&self.db())
     }
+}
+
+/// The same of the store that is the file `db`, which has its folder to itself, or stands for it.
+pub fn stored_bytes(db: &Path) -> Vec<(String, Vec<u8>)> {
+    if on_postgres::is_used() {
+        return vec![("h.db".to_owned(), Database::open(db).bytes_of_rows())];
+    }
+    let files = std::fs::read_dir(db.parent().unwrap()).unwrap().map(|entry| entry.unwrap());
+    files.map(|file| (file.file_name().to_string_lossy().into_owned(), std::fs::read(file.path()).unwrap())).collect()
 }

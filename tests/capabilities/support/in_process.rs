@@ -8,6 +8,7 @@ use haldir::{
     error::Error,
     model::{Ceilings, Credential, TenantId, UnixMicros, time::ManualClock},
     operations::{self, CallOptions, Haldir},
+    store::Store,
 };
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
@@ -23,18 +24,19 @@ pub fn start_of_time() -> UnixMicros {
 /// The bootstrap token.
 const TOKEN: &str = "the operator's word";
 
-#[cfg(feature = "postgres")]
-async fn open(path: &Path, key: &Key, settings: Settings, clock: Arc<ManualClock>) -> Result<Haldir, Error> {
-    use haldir::store::{Store, postgres::PostgresSettings};
-
-    let Some(url) = super::on_postgres::url(path) else { return Haldir::open(path, key, settings, clock).await };
-    let store = Store::open_postgres(PostgresSettings::parse(&url)?)?;
-    Haldir::open_store(store, None, key, settings, clock).await
+/// The store that is the file at `path`, or stands for it.
+pub fn open_store(path: &Path) -> Result<Store, Error> {
+    #[cfg(feature = "postgres")]
+    if let Some(url) = super::on_postgres::url(path) {
+        return Store::open_postgres(haldir::store::postgres::PostgresSettings::parse(&url)?);
+    }
+    Store::open(path)
 }
 
-#[cfg(not(feature = "postgres"))]
-async fn open(path: &Path, key: &Key, settings: Settings, clock: Arc<ManualClock>) -> Result<Haldir, Error> {
-    Haldir::open(path, key, settings, clock).await
+/// A haldir on that store.
+pub async fn open(path: &Path, key: &Key, settings: Settings, clock: Arc<ManualClock>) -> Result<Haldir, Error> {
+    let file = (!super::on_postgres::is_used()).then(|| path.to_owned());
+    Haldir::open_store(open_store(path)?, file, key, settings, clock).await
 }
 
 pub struct InProcess {

@@ -1,24 +1,64 @@
 //! Stores on Postgres instead of in a file, where [`SERVER`] names a server.
 
 use std::{
+    collections::BTreeSet,
     env,
     ffi::OsString,
     fs,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
     sync::{Mutex, OnceLock},
 };
+
+use haldir::crypto::Key;
 
 /// The variable that names a server to test with: `postgres://USER@HOST:PORT/DATABASE`. Each store gets a database of its own there.
 const SERVER: &str = "HALDIR_TEST_POSTGRES";
 /// The encryption key of every store there: 32 bytes as base64.
 const KEY: &str = "dGVzdHMga2VlcCBubyBzZWNyZXRzIGluIHN0b3JlcyE=";
+/// Functions of SQLite's that tests call.
+const FUNCTIONS: &str = "CREATE SCHEMA tests; CREATE FUNCTION tests.zeroblob(size BIGINT) RETURNS BYTEA
+    LANGUAGE sql IMMUTABLE AS $$ SELECT decode(repeat('00', size::int), 'hex') $$";
 
-/// What `--db` is to be for a store that would be the file `db`, and what else the program needs to open it.
-pub fn address(db: &Path) -> (OsString, Option<(&'static str, &'static str)>) {
+/// What `--db` is to be for a store that would be the file `db`, and what else a program needs in its environment: the key, and where
+/// its machine's own files are.
+pub fn address(db: &Path) -> (OsString, Vec<(&'static str, OsString)>) {
     match url(db) {
-        Some(url) => (url.into(), Some(("HALDIR_ENCRYPTION_KEY", KEY))),
-        None => (db.into(), None),
+        Some(url) => {
+            let files = db.parent().unwrap().into();
+            (url.into(), vec![("HALDIR_ENCRYPTION_KEY", KEY.into()), ("XDG_DATA_HOME", files)])
+        }
+        None => (db.into(), Vec::new()),
+    }
+}
+
+/// Sets in the environment of a program that its store is the one that would be the file `db`.
+pub fn set_store<'c>(command: &'c mut Command, db: &Path) -> &'c mut Command {
+    let (address, others) = address(db);
+    command.env("HALDIR_DB", address).envs(others)
+}
+
+/// Whether stores are on Postgres.
+pub fn is_used() -> bool {
+    env::var_os(SERVER).is_some()
+}
+
+/// The encryption key of a store.
+pub fn master_key(db: &Path) -> Key {
+    let text = if is_used() { KEY.to_owned() } else { fs::read_to_string(format!("{}.key", db.display())).unwrap() };
+    Key::parse(&text).unwrap()
+}
+
+/// Where programs keep what the servers that they start write to standard error.
+pub fn logs(db: &Path) -> PathBuf {
+    let folder = db.parent().unwrap();
+    if is_used() { folder.join("haldir/logs") } else { folder.join("logs") }
+}
+
+/// Copies the database that stands for the file `from`, which no program has open.
+pub fn copy(from: &Path, to: &Path) {
+    if let Ok(server) = env::var(SERVER) {
+        create(&server, &database_name(from), to);
     }
 }
 
@@ -26,17 +66,27 @@ pub fn address(db: &Path) -> (OsString, Option<(&'static str, &'static str)>) {
 pub fn url(db: &Path) -> Option<String> {
     static CREATING: Mutex<()> = Mutex::new(());
     let server = env::var(SERVER).ok()?;
-    let name = database_name(db);
-    // Beside where the file would be: this store's database exists.
-    let created = db.with_extension("created");
     let creating = super::lock(&CREATING);
-    if !created.exists() {
-        fs::create_dir_all(db.parent().unwrap()).unwrap();
-        run(Command::new("createdb").args(["--template", template(&server), "--maintenance-db", &server, &name]));
-        fs::write(created, "").unwrap();
+    if !super::lock(&CREATED).contains(db) {
+        create(&server, template(&server), db);
     }
     drop(creating);
-    Some(address_of(&server, &name))
+    Some(address_of(&server, &database_name(db)))
+}
+
+/// Creates the database that stands for the file `db` without tables, as an operator does.
+pub fn create_empty(db: &Path) {
+    if let Ok(server) = env::var(SERVER) {
+        create(&server, "template1", db);
+    }
+}
+
+/// The files for which there is a database.
+static CREATED: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
+
+fn create(server: &str, template: &str, db: &Path) {
+    run(Command::new("createdb").args(["--template", template, "--maintenance-db", server, &database_name(db)]));
+    super::lock(&CREATED).insert(db.to_owned());
 }
 
 /// The variable that names a replica of that server.
@@ -59,28 +109,10 @@ pub fn ask_replica(statement: &str) -> String {
         .to_owned()
 }
 
-/// What the database that stands for the file `db` answers to a statement: its first value, or its name and a number of rows. An
-/// entry's place in the file is its number there, in the log of the first tenant.
-#[track_caller]
-pub fn ask(db: &Path, statement: &str) -> Option<String> {
-    let statement = statement.replace("place", "seq");
-    let mut psql = Command::new("psql");
-    psql.args([
-        "--no-psqlrc",
-        "--tuples-only",
-        "--no-align",
-        "--set=ON_ERROR_STOP=1",
-        &url(db)?,
-        "--command",
-        &statement,
-    ]);
-    Some(run(psql.env("PGOPTIONS", "-c search_path=haldir")).trim().to_owned())
-}
-
 /// Drops the database that stands for the file `db`.
 pub fn drop_database(db: &Path) {
     if let Ok(server) = env::var(SERVER)
-        && db.with_extension("created").exists()
+        && super::lock(&CREATED).remove(db)
     {
         run(Command::new("dropdb").args(["--force", "--maintenance-db", &server, &database_name(db)]));
     }
@@ -93,6 +125,9 @@ fn template(server: &str) -> &'static str {
         let name = format!("haldir_template_{}", std::process::id());
         run(Command::new("createdb").args(["--maintenance-db", server, &name]));
         make_tables(&address_of(server, &name));
+        let psql =
+            ["--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", &address_of(server, &name), "--command", FUNCTIONS];
+        run(Command::new("psql").args(psql));
         // It can be copied once the connection that made the tables is closed.
         super::until("the template is let go", || {
             let copy = format!("{name}_copy");

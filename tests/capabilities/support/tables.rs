@@ -3,7 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use rusqlite::Connection;
+use rusqlite::{Connection, params};
+
+use super::Database;
 
 const POSTINGS: &str = include_str!("../../../crates/store/src/sqlite/migrations/0017_postings.sql");
 /// What an entry can be found by: the prefix of its posting list, and its column.
@@ -33,36 +35,52 @@ pub fn bytes(places: &BTreeSet<i64>) -> Vec<u8> {
 }
 
 /// What is stored, each row in its one form.
-pub fn postings(sql: &Connection) -> Named {
+pub fn postings(sql: &Database) -> Named {
     let mut all = Named::new();
-    let mut select = sql.prepare("SELECT tenant, of, block, entries FROM audit_postings").unwrap();
-    let mut rows = select.query([]).unwrap();
-    while let Some(row) = rows.next().unwrap() {
-        let (block, entries): (i64, Vec<u8>) = (row.get(2).unwrap(), row.get(3).unwrap());
+    for row in sql.rows("SELECT tenant, of, block, entries FROM audit_postings", &[]) {
+        let (block, entries) = (row.get::<i64>("block"), row.get::<Vec<u8>>("entries"));
         assert_eq!(bytes(&places(&entries)), entries);
         assert!(!entries.is_empty());
-        let named = all.entry((row.get(0).unwrap(), row.get(1).unwrap())).or_default();
+        let named = all.entry((row.get("tenant"), row.get("of"))).or_default();
         named.extend(places(&entries).iter().map(|place| block * 256 + 1 + place));
     }
     all
 }
 
 /// What the folded entries have.
-pub fn right_postings(sql: &Connection) -> Named {
+pub fn right_postings(sql: &Database) -> Named {
     let mut all = Named::new();
     for (prefix, column) in KINDS {
+        let entries = sql.entries();
         let select = format!(
-            "SELECT tenant, {column}, place - base FROM log_folds JOIN logs USING (tenant) JOIN audit_entries
-                ON place > base AND place <= base + up_to"
+            "SELECT tenant, {column}, number FROM ({entries}) AS entries JOIN log_folds USING (tenant) WHERE number <= up_to"
         );
-        let mut select = sql.prepare(&select).unwrap();
-        let mut rows = select.query([]).unwrap();
-        while let Some(row) = rows.next().unwrap() {
-            let of = format!("{prefix}{}", row.get::<_, String>(1).unwrap());
-            all.entry((row.get(0).unwrap(), of)).or_default().insert(row.get(2).unwrap());
+        for row in sql.rows(&select, &[]) {
+            let of = format!("{prefix}{}", row.get::<String>(column));
+            all.entry((row.get("tenant"), of)).or_default().insert(row.get("number"));
         }
     }
     all
+}
+
+/// Makes them anew, of the entries that are said to be folded.
+pub fn refill_postings(sql: &Database) {
+    if let Database::File(file) = sql {
+        return fill_postings(file);
+    }
+    sql.batch("DELETE FROM audit_postings");
+    for ((tenant, of), numbers) in right_postings(sql) {
+        let mut blocks: BTreeMap<i64, BTreeSet<i64>> = BTreeMap::new();
+        for number in numbers {
+            blocks.entry((number - 1) / 256).or_default().insert((number - 1) % 256);
+        }
+        for (block, places) in blocks {
+            sql.change(
+                "INSERT INTO audit_postings VALUES (?1, ?2, ?3, ?4)",
+                params![tenant, of, block, bytes(&places)],
+            );
+        }
+    }
 }
 
 const MIGRATIONS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/crates/store/src/sqlite/migrations");
@@ -158,7 +176,7 @@ pub fn as_version_16(sql: &Connection) {
     );
 }
 
-/// Makes them anew, as the migration does, of the entries that are said to be folded.
+/// The same, as the migration does.
 pub fn fill_postings(sql: &Connection) {
     sql.execute_batch("DELETE FROM audit_postings").unwrap();
     sql.execute_batch(&POSTINGS[POSTINGS.find("WITH folded").unwrap()..]).unwrap();

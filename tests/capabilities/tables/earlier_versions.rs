@@ -3,9 +3,10 @@
 use haldir::{call::AnomalyThresholds, crypto::Key};
 use serde_json::json;
 
+use super::postings::right_trails;
 use crate::support::{
-    Folder, InProcess, at_once, includes, integer,
-    tables::{as_they_lay, fill_postings},
+    Folder, Growing, InProcess, at_once, includes, integer,
+    tables::{as_they_lay, as_version_16, fill_postings, postings, right_postings},
     text,
 };
 
@@ -25,7 +26,7 @@ fn a_store_from_before_days_were_counted_is_counted_when_it_is_opened() {
     act("search", "0.5");
     let before = haldir.ok("getAuditStats", &json!({}));
     drop(haldir);
-    let sql = house.sql();
+    let sql = house.file();
     let migration = include_str!("../../../crates/store/src/sqlite/migrations/0005_audit_days.sql");
     sql.execute_batch(
         "DROP TABLE audit_days; DROP TABLE audit_retention; DROP TABLE audit_erasures; DROP INDEX sessions_by_end",
@@ -120,13 +121,13 @@ fn a_log_from_before_there_were_tiles_gets_its_tree_when_it_is_opened() {
     };
     // As the migration leaves a store of an older version, of which one step was done before a crash.
     house
-        .sql()
+        .file()
         .execute_batch(
             "DELETE FROM tree_tiles; INSERT INTO audit_tree_builds SELECT tenant, 0, seq, x'' FROM audit_heads;
             UPDATE log_folds SET up_to = 701",
         )
         .unwrap();
-    fill_postings(&house.sql());
+    fill_postings(&house.file());
     let house = &house;
     at_once(3, |_| {
         let haldir = open();
@@ -142,4 +143,58 @@ fn a_log_from_before_there_were_tiles_gets_its_tree_when_it_is_opened() {
         haldir.log(&session, &number.to_string());
     }
     assert_eq!(haldir.verify()["verified"], true);
+}
+
+#[test]
+fn a_process_of_an_older_version_appends_nothing_to_a_store_that_is_folded() {
+    let house = Folder::new();
+    InProcess::open(&house.db()).session(&json!({}));
+    // Where its batches write.
+    let error = house.file().execute("INSERT INTO audit_tiles VALUES ('local', 0, 0, x'')", []).unwrap_err();
+    assert!(error.to_string().contains("no such table"), "{error}");
+}
+
+#[test]
+fn a_store_from_before_there_were_posting_lists_gets_them_when_it_is_opened() {
+    let house = Folder::new();
+    let key = Key::generate().unwrap();
+    let mut log = Growing::open_with(&house, &key);
+    log.grow(1_300);
+    let Growing { haldir, sessions, size } = log;
+    drop(haldir);
+    as_version_16(&house.file());
+    // It began to fold at any entry, and has not built the tree yet.
+    house
+        .file()
+        .execute_batch(
+            "UPDATE audit_folds SET up_to = 1300; DELETE FROM tree_tiles;
+             INSERT INTO audit_tree_builds SELECT tenant, 0, seq, x'' FROM audit_heads",
+        )
+        .unwrap();
+    let mut log =
+        Growing { haldir: InProcess::open_with(&house.db(), &key, AnomalyThresholds::default()), sessions, size };
+    assert_eq!(postings(&house.sql()), right_postings(&house.sql()));
+    right_trails(&log);
+    assert_eq!(log.haldir.verify()["verified"], true);
+    log.grow(1_600);
+    assert_eq!(house.sql_value::<i64>("SELECT up_to FROM log_folds"), 1_300 + 256);
+    assert_eq!(postings(&house.sql()), right_postings(&house.sql()));
+    right_trails(&log);
+    assert_eq!(log.haldir.verify()["verified"], true);
+}
+
+#[test]
+fn a_process_of_the_version_before_appends_nothing_and_folds_nothing() {
+    let house = Folder::new();
+    InProcess::open(&house.db()).session(&json!({}));
+    let sql = house.file();
+    // What it does in every batch that appends.
+    for (statement, problem) in [
+        ("SELECT up_to FROM audit_folds WHERE tenant = 'local'", "no such table"),
+        ("INSERT INTO audit_entries (tenant, seq, indexed) VALUES ('local', 9, 0)", "no column named tenant"),
+        ("UPDATE audit_entries SET indexed = 1 WHERE place = 1", "no such column"),
+    ] {
+        let error = sql.prepare(statement).unwrap_err();
+        assert!(error.to_string().contains(problem), "{error}");
+    }
 }
