@@ -143,6 +143,19 @@ fn every_route_answers_and_only_to_its_method() {
 }
 
 #[test]
+fn what_a_replica_may_answer_is_a_list_or_a_report_and_the_document_says_so() {
+    let house = House::new();
+    let document = house.serve().anonymous().get("/openapi.json").ok();
+    for operation in operations::all() {
+        let path = operation.path.replace("{*", "{");
+        let described = &document["paths"][&path][operation.method.as_str().to_ascii_lowercase()];
+        let headers = &described["responses"][operation.status.to_string()]["headers"];
+        assert_eq!(headers["Haldir-Data-Age"].is_object(), operation.may_lag, "{}", operation.name);
+        assert!(!operation.may_lag || matches!(operation.run, Run::Scan(_) | Run::Stream(_)), "{}", operation.name);
+    }
+}
+
+#[test]
 fn the_openapi_document_has_every_operation_and_no_other() {
     let house = House::new();
     let (server, _operator) = house.serve_operator();
