@@ -11,6 +11,8 @@ mod dialect;
 mod escape;
 mod failure;
 mod migrations;
+#[cfg(test)]
+mod plans;
 mod replica;
 mod session;
 #[cfg(test)]
@@ -58,6 +60,18 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(8);
 const UNACKNOWLEDGED_LIMIT: Duration = Duration::from_secs(10);
 /// Threads that serve the sockets of all connections.
 const SOCKET_THREADS: usize = 2;
+/// How statements are planned: once for a connection, whatever their values, and by the indexes that they are written for. Planning a query of
+/// the log takes ten times as long as running it, and a plan that was made of a small table would read all of it for as long as the
+/// connection lasts, however large it has become.
+const PLANNING: [&str; 7] = [
+    "plan_cache_mode=force_generic_plan",
+    "jit=off",
+    "enable_seqscan=off",
+    "enable_sort=off",
+    "enable_bitmapscan=off",
+    "enable_hashjoin=off",
+    "enable_material=off",
+];
 /// Connections for reading, if the settings name no other number.
 pub const DEFAULT_POOL_MAX: usize = 16;
 
@@ -260,7 +274,7 @@ async fn connect_and_ask(
 ) -> std::result::Result<(Client, bool), tokio_postgres::Error> {
     let without = config.clone();
     let options = config.get_options().map_or_else(String::new, |options| format!("{options} "));
-    config.options(format!("{options}-c haldir.connection={mark}"));
+    config.options(format!("{options}-c haldir.connection={mark} -c {}", PLANNING.join(" -c ")));
     let client = match open_one(&config, tls.clone()).await {
         Err(error) if error.code().is_some_and(|code| *code == SqlState::PROTOCOL_VIOLATION) => {
             return Ok((open_one(&without, tls).await?, false));

@@ -7,11 +7,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Server, batches::Batches, failure::Failure, session::Session, values::Columns};
+use super::{PLANNING, Server, batches::Batches, failure::Failure, session::Session, values::Columns};
 use crate::{
     database::{self, Connection as _, Params, Retry, Row, params},
     error::{Code, Error, Result},
     model::TenantId,
+    statements::statements,
 };
 
 /// Rows of a large result that are fetched at once.
@@ -26,20 +27,23 @@ const BEGIN_READ: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET L
 /// more, because its machine or the network has failed, loses its locks.
 const BEGIN_WRITE: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL search_path TO haldir;
     SET LOCAL idle_in_transaction_session_timeout = '8s'; SET LOCAL lock_timeout = '3s'";
-const LOCK: &str = "SELECT pg_advisory_xact_lock(?1)";
-/// In one order everywhere, so that no two processes wait for each other.
-const LOCK_ALL: &str = "SELECT pg_advisory_xact_lock(key) FROM
-    (SELECT unnest(string_to_array(?1, ',')::bigint[]) AS key ORDER BY key) AS keys";
-const NOTE_BATCH: &str = "INSERT INTO haldir.batches (process, number) VALUES (?1, ?2)
-    ON CONFLICT (process) DO UPDATE SET number = ?2, at = now()";
-const NOTED_BATCH: &str = "SELECT number FROM haldir.batches WHERE process = ?1";
-/// Which process has written for each of these tenants last.
-const LAST_BATCHES: &str = "SELECT tenant, process, number FROM haldir.tenant_batches
-    WHERE tenant = ANY (string_to_array(?1, ','))";
-const NOTE_LAST: &str = "INSERT INTO haldir.tenant_batches (tenant, process, number)
-    SELECT unnest(string_to_array(?1, ',')), ?2, ?3
-    ON CONFLICT (tenant) DO UPDATE SET process = excluded.process, number = excluded.number";
-const FORGET_BATCHES: &str = "DELETE FROM haldir.batches WHERE at < now() - interval '7 days'";
+
+statements! {
+    LOCK = "SELECT pg_advisory_xact_lock(?1)";
+    // In one order everywhere, so that no two processes wait for each other.
+    LOCK_ALL = "SELECT pg_advisory_xact_lock(key) FROM
+        (SELECT unnest(string_to_array(?1, ',')::bigint[]) AS key ORDER BY key) AS keys";
+    NOTE_BATCH = "INSERT INTO haldir.batches (process, number) VALUES (?1, ?2)
+        ON CONFLICT (process) DO UPDATE SET number = ?2, at = now()";
+    NOTED_BATCH = "SELECT number FROM haldir.batches WHERE process = ?1";
+    // Which process has written for each of these tenants last.
+    LAST_BATCHES = "SELECT tenant, process, number FROM haldir.tenant_batches
+        WHERE tenant = ANY (string_to_array(?1, ','))";
+    NOTE_LAST = "INSERT INTO haldir.tenant_batches (tenant, process, number)
+        SELECT unnest(string_to_array(?1, ',')), ?2, ?3
+        ON CONFLICT (tenant) DO UPDATE SET process = excluded.process, number = excluded.number";
+    FORGET_BATCHES = "DELETE FROM haldir.batches WHERE at < now() - interval '7 days'";
+}
 
 /// A connection to which statements are sent; it connects anew once it was lost.
 pub(super) struct PostgresConnection {
@@ -47,6 +51,8 @@ pub(super) struct PostgresConnection {
     /// Of the connection that writes.
     batches: Option<Batches>,
     session: RefCell<Option<Session>>,
+    /// Whether it has the settings of [`PLANNING`] for as long as it lasts.
+    is_planned: Cell<bool>,
     in_transaction: Cell<bool>,
     has_failed: Cell<bool>,
     /// What the last failure allows; `None` is no failure that was seen.
@@ -60,6 +66,7 @@ impl PostgresConnection {
             server,
             batches,
             session: RefCell::default(),
+            is_planned: Cell::new(false),
             in_transaction: Cell::new(false),
             has_failed: Cell::new(false),
             retry: Cell::new(None),
@@ -76,8 +83,17 @@ impl PostgresConnection {
             return Ok(());
         }
         let (client, named) = self.server.connect().map_err(|failure| self.failed(failure))?;
+        self.is_planned.set(named && self.server.settings.named_statements.is_none());
         *self.session.borrow_mut() = Some(Session::new(client, named, self.server.answer_limit()));
         Ok(())
+    }
+
+    /// Begins a transaction. It is not waited for.
+    fn begin(&self, sql: &str) -> Result<()> {
+        if self.is_planned.get() {
+            return self.send(sql, &[]);
+        }
+        self.send(&format!("{sql}; SET LOCAL {}", PLANNING.join("; SET LOCAL ")), &[])
     }
 
     /// Does something with the connection of the network.
@@ -99,7 +115,7 @@ impl PostgresConnection {
     fn begin_batch(&self, tenants: &[TenantId]) -> Result<()> {
         let batches = self.batches()?;
         self.connect()?;
-        self.send(BEGIN_WRITE, &[])?;
+        self.begin(BEGIN_WRITE)?;
         self.in_transaction.set(true);
         batches.begin(tenants);
         let keys = tenants.iter().map(lock_key).chain([batches.lock_key()]);
@@ -153,7 +169,7 @@ impl PostgresConnection {
     fn last_committed(&self) -> Result<Option<i64>> {
         let batches = self.batches()?;
         self.connect()?;
-        self.send(BEGIN_WRITE, &[])?;
+        self.begin(BEGIN_WRITE)?;
         self.rows(LOCK, params![batches.lock_key()])?;
         let rows = self.rows(NOTED_BATCH, params![&batches.process[..]])?;
         self.execute("ROLLBACK", &[])?;
@@ -214,7 +230,7 @@ impl database::Connection for PostgresConnection {
         self.connect()?;
         self.has_failed.set(false);
         // Not waited for: the first query waits for both.
-        self.send(BEGIN_READ, &[])?;
+        self.begin(BEGIN_READ)?;
         self.in_transaction.set(true);
         Ok(())
     }

@@ -1,10 +1,10 @@
 //! The statements of [`crate::tables`], spelled for Postgres. They are written for SQLite, with numbered parameters (`?1`); most of
 //! what differs follows a rule, and the few statements that do not have a spelling of their own here.
 
-use crate::tables::{appending, keys, sessions};
+use crate::tables::{appending, approvals, keys, payments, secrets, sessions};
 
 /// Statements that follow no rule. A log's number stands in front of its entries' numbers here, not in one integer with them.
-const OWN: [(&str, &str); 5] = [
+const OWN: [(&str, &str); 8] = [
     (appending::BASE, "SELECT log << 40 FROM logs WHERE tenant = $1"),
     (appending::NEW_LOG, "INSERT INTO logs (tenant) VALUES ($1) RETURNING log << 40"),
     (
@@ -14,6 +14,22 @@ const OWN: [(&str, &str); 5] = [
             $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
     ),
     (keys::ANY_KEY, "SELECT 1 FROM api_keys LIMIT 1"),
+    // With IN the planner may read the whole tenant and look each row up among those that were found.
+    (
+        approvals::FORGET_APPROVALS,
+        "DELETE FROM approvals WHERE ctid = ANY (ARRAY(SELECT ctid FROM approvals
+            WHERE tenant = $1 AND settled_at IS NOT NULL AND settled_at < $2 ORDER BY settled_at LIMIT $3))",
+    ),
+    (
+        payments::FORGET_DAYS,
+        "DELETE FROM daily_spend WHERE ctid = ANY (ARRAY(SELECT ctid FROM daily_spend
+            WHERE tenant = $1 AND day < $2 ORDER BY day LIMIT $3))",
+    ),
+    (
+        secrets::FORGET_OF_NAME,
+        "DELETE FROM former_secrets WHERE ctid = ANY (ARRAY(SELECT ctid FROM former_secrets
+            WHERE tenant = $1 AND stored_by = $2 AND name = $3 ORDER BY id DESC OFFSET $4))",
+    ),
     // That a disk has room is no matter of this program there.
     (
         keys::SET_BALLAST,
@@ -101,11 +117,11 @@ fn rows(row: &str, count: usize, width: usize) -> String {
     (0..count).map(|index| renumbered(index * width)).collect::<Vec<_>>().join(", ")
 }
 
-/// `place >= (the base of the tenant's log) + seq` becomes `log = (the tenant's log) AND seq >= seq`.
+/// `place >= (the base of the tenant's log) + seq` becomes `log = (the number of the tenant's log) AND seq >= seq`.
 fn places(sql: &str) -> String {
     let mut text = sql.replace(PLACE.0, "\u{1}").replace(PLACE.1, "\u{2}");
     for operator in ["=", ">=", ">", "<"] {
-        let log = format!("log = (SELECT log FROM logs WHERE tenant = ?1) AND seq {operator} ");
+        let log = format!("log = log_of(?1) AND seq {operator} ");
         // The first comparison names the log; a second one is about the same.
         text = text.replace(&format!("WHERE place {operator} \u{1}"), &format!("WHERE {log}"));
         text = text.replace(&format!("AND place {operator} \u{1}"), &format!("AND seq {operator} "));
@@ -246,7 +262,7 @@ mod tests {
                     crate::statements::place!("?3"),
                     " ORDER BY place"
                 ),
-                "SELECT seq FROM audit_entries WHERE log = (SELECT log FROM logs WHERE tenant = $1) AND seq >= $2 AND seq < $3 ORDER BY seq",
+                "SELECT seq FROM audit_entries WHERE log = log_of($1) AND seq >= $2 AND seq < $3 ORDER BY seq",
             ),
         ];
         for (ours, theirs) in cases {

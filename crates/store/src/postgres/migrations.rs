@@ -28,6 +28,7 @@ struct Migration {
 const MIGRATIONS: &[Migration] = &[
     Migration { version: 1, name: "schema", sql: include_str!("migrations/0001_schema.sql") },
     Migration { version: 2, name: "nodes", sql: include_str!("migrations/0002_nodes.sql") },
+    Migration { version: 3, name: "long_logs", sql: include_str!("migrations/0003_long_logs.sql") },
 ];
 
 /// How long a process that starts waits for a database that cannot be reached: they may start, or fail over, together.

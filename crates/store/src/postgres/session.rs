@@ -30,7 +30,7 @@ use crate::database::Params;
 const MAX_SENT: usize = 4_096;
 
 /// Rows that one statement writes, at most: a power of two.
-const MAX_ROWS: usize = 64;
+pub(super) const MAX_ROWS: usize = 64;
 
 type Result<T> = std::result::Result<T, Failure>;
 

@@ -8,32 +8,30 @@ use std::{
     time::Instant,
 };
 
-use futures::executor::block_on;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
 };
-use tokio_postgres::types::Type;
 
 use super::*;
 use crate::{
     ReadTx, Store, Usage,
+    database::params,
     model::{Month, TenantId},
-    tables,
 };
 
 /// The variable that names a server to test: `postgres://USER@HOST:PORT/DATABASE`.
 const SERVER: &str = "HALDIR_TEST_POSTGRES";
 
 /// A database of its own for one test.
-struct Database {
+pub(super) struct Database {
     server: String,
     name: String,
 }
 
 impl Database {
     /// `None`, and a word about it, where there is no server.
-    fn create(name: &str) -> Option<Self> {
+    pub(super) fn create(name: &str) -> Option<Self> {
         let Ok(server) = env::var(SERVER) else {
             eprintln!("left out: {SERVER} names no server");
             return None;
@@ -51,6 +49,14 @@ impl Database {
     fn settings(&self) -> PostgresSettings {
         PostgresSettings::parse(&self.settings_url()).unwrap()
     }
+
+    /// A connection to it, once it has its tables. The server is the client's.
+    pub(super) fn connect(&self) -> (Server, Client) {
+        let server = Server::start(self.settings(), None).unwrap();
+        migrations::up(&server).unwrap();
+        let client = server.connect().map_err(|failure| failure.error).unwrap().0;
+        (server, client)
+    }
 }
 
 impl Drop for Database {
@@ -61,28 +67,21 @@ impl Drop for Database {
 }
 
 #[test]
-fn the_database_understands_every_statement() {
-    let Some(database) = Database::create("statements") else { return };
-    let server = Server::start(database.settings(), None).unwrap();
-    migrations::up(&server).unwrap();
-    let client = server.connect().map_err(|failure| failure.error).unwrap().0;
-    block_on(client.batch_execute("SET search_path TO haldir")).unwrap();
-    let mut refused = Vec::new();
-    for (name, sql) in tables::ALL.concat() {
-        let text = dialect::translate(sql);
-        // Where a parameter may be null, its type does not follow from the statement; the connection always gives it.
-        let types: &[Type] = match name {
-            "FORWARD" | "FORWARD_FLAGGED" | "BACKWARD" | "BACKWARD_FLAGGED" => {
-                &[Type::TEXT, Type::INT8, Type::INT8, Type::INT8, Type::TEXT, Type::TEXT, Type::TEXT, Type::INT8]
-            }
-            "DECIDED_OF_AGENT" => &[Type::TEXT, Type::INT8, Type::TEXT, Type::INT8, Type::INT8, Type::TEXT],
-            _ => &[],
-        };
-        if let Err(error) = block_on(client.prepare_typed(&text, types)) {
-            refused.push(format!("{name}: {}\n{text}", error_text(&error)));
+fn every_transaction_has_the_settings_of_the_planner_also_behind_a_pool() {
+    let Some(database) = Database::create("planner") else { return };
+    // Where it is not asked, haldir does not know whether a pool is in front.
+    for named in [None, Some(true), Some(false)] {
+        let settings = PostgresSettings { named_statements: named, ..database.settings() };
+        let connection = PostgresConnection::new(Arc::new(Server::start(settings, None).unwrap()), None);
+        connection.begin_read().unwrap();
+        for setting in PLANNING {
+            let (name, expected) = setting.split_once('=').unwrap();
+            let connection: &dyn Connection = &connection;
+            let found: String = connection.one("SELECT current_setting(?1)", params![name]).unwrap();
+            assert_eq!(found, expected, "{name} with {named:?}");
         }
+        connection.end_read().unwrap();
     }
-    assert!(refused.is_empty(), "{}", refused.join("\n\n"));
 }
 
 /// Ends all connections to the database but this one, as a failing server or network would.
