@@ -51,6 +51,11 @@ pub(crate) trait Connection: Send {
         self.query(sql, params, each)
     }
 
+    /// How many rows may stand between two others and be read along with them, because that takes less time than a statement.
+    fn bridged(&self) -> i64 {
+        4
+    }
+
     /// Begins a transaction that reads.
     fn begin_read(&self) -> Result<()>;
 

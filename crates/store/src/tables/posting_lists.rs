@@ -35,8 +35,6 @@ statements! {
 const BLOCK: i64 = 256;
 /// So many of a block, or more, are told by a bit for each that there could be; fewer by a byte for each that there is.
 const BITS_FROM: u32 = 32;
-/// Entries that stand between two others and are read along with them: that costs less than to look for the second.
-const BRIDGED: i64 = 4;
 /// Blocks of which a check reads the rows of a value at once.
 const CHECKED_AT_ONCE: usize = 16;
 /// The same, as block numbers are.
@@ -127,14 +125,14 @@ impl Places {
         if self.count() < BITS_FROM { self.all().collect() } else { self.0.map(u64::to_be_bytes).concat() }
     }
 
-    /// Runs of them in the block, from the first entry of each up to the one behind its last; those with few others in
+    /// Runs of them in the block, from the first entry of each up to the one behind its last; those with at most `bridged` others in
     /// between are one run. Nothing lies outside `first..end`.
-    fn runs(self, block: i64, (first, end): (i64, i64)) -> Vec<(i64, i64)> {
+    fn runs(self, block: i64, (first, end): (i64, i64), bridged: i64) -> Vec<(i64, i64)> {
         let mut runs: Vec<(i64, i64)> = Vec::new();
         let entries = self.all().map(|place| (block * BLOCK).saturating_add(1 + i64::from(place)));
         for seq in entries.filter(|seq| (first..end).contains(seq)) {
             match runs.last_mut() {
-                Some((_, end)) if seq - *end <= BRIDGED => *end = seq + 1,
+                Some((_, end)) if seq - *end <= bridged => *end = seq + 1,
                 _ => runs.push((seq, seq + 1)),
             }
         }
@@ -232,7 +230,7 @@ impl<'c> Walk<'c> {
             asked = (asked + 1) % self.of.len();
         }
         let Some((block, places)) = agreed else { return Ok(None) };
-        let mut runs = places.runs(block, self.left);
+        let mut runs = places.runs(block, self.left, self.db.bridged());
         if self.is_backward {
             runs.reverse();
             self.left.1 = block * BLOCK + 1;
@@ -332,13 +330,14 @@ mod tests {
         fn runs_hold_all_that_is_asked_for_and_few_others(
             numbers in prop::collection::btree_set(any::<u8>(), 0..=256),
             block in 0..1_000_i64,
+            bridged in 0..BLOCK,
             (low, high) in (0..300_i64, 0..300_i64),
         ) {
             let (first, end) = (block * 256 + 1 + low - 20, block * 256 + 1 + high - 20);
             let asked = |seq: &i64| (first..end).contains(seq);
             let wanted: Vec<i64> = numbers.iter().map(|place| block * 256 + 1 + i64::from(*place)).filter(asked).collect();
-            let runs = numbers.iter().copied().collect::<Places>().runs(block, (first, end));
-            prop_assert!(runs.is_sorted_by(|one, next| one.1 + BRIDGED < next.0));
+            let runs = numbers.iter().copied().collect::<Places>().runs(block, (first, end), bridged);
+            prop_assert!(runs.is_sorted_by(|one, next| one.1 + bridged < next.0));
             let held: Vec<i64> = runs.iter().flat_map(|(first, end)| *first..*end).collect();
             prop_assert!(wanted.iter().all(|seq| held.contains(seq)));
             prop_assert!(held.iter().all(asked));
