@@ -1,14 +1,11 @@
 //! Appends to a log of 1,000 entries and to the long one, by turns.
 
-use std::{
-    path::Path,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use haldir::error::Result;
 use tokio::runtime::Runtime;
 
-use super::{Filler, Log, key, median, path};
+use super::{Filler, Log, Stores, key, median};
 
 /// Entries of the short log.
 const SHORT: i64 = 1_000;
@@ -19,10 +16,11 @@ const TURNS: i64 = 60;
 const GOAL: f64 = 0.9;
 
 /// The long log is left with a few thousand entries more.
-pub fn measure(runtime: &Runtime, folder: &Path, large: &Log) -> Result<()> {
-    Log::of(runtime, folder, SHORT)?.haldir.close();
-    let short = Filler::open(&path(folder, SHORT), &key()?)?;
-    let long = Filler::open(&path(folder, large.entries), &key()?)?;
+pub fn measure(runtime: &Runtime, stores: &Stores, large: &Log) -> Result<()> {
+    Log::of(runtime, stores, SHORT)?.haldir.close();
+    let short = Filler::open(stores, SHORT, &key()?)?;
+    let long = Filler::open(stores, large.entries, &key()?)?;
+    let wal = stores.wal_bytes()?;
     let (mut fast, mut slow) = (Vec::new(), Vec::new());
     for turn in 0..TURNS {
         for (filler, entries, times) in [(&short, SHORT, &mut fast), (&long, large.entries, &mut slow)] {
@@ -31,6 +29,13 @@ pub fn measure(runtime: &Runtime, folder: &Path, large: &Log) -> Result<()> {
             filler.append(runtime, first, first + AT_A_TIME, entries)?;
             times.push(began.elapsed());
         }
+    }
+    if let (Some(before), Some(after)) = (wal, stores.wal_bytes()?) {
+        let entries = (2 * TURNS * AT_A_TIME).unsigned_abs();
+        println!(
+            "{} bytes of write-ahead log for each entry, {AT_A_TIME} in a transaction",
+            (after - before) / entries
+        );
     }
     short.store.close();
     long.store.close();

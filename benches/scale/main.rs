@@ -1,5 +1,6 @@
 //! Whether answers about the log cost the same however long the log is:
-//! `cargo bench --bench scale -- --entries 10000000`.
+//! `cargo bench --bench scale -- --entries 10000000`. With `--features postgres` and `--postgres postgres://USER@HOST:PORT/postgres` the
+//! stores are on that server.
 //!
 //! Fills a store through haldir's own append path, once with 10,000 entries and once with `--entries`, calls every
 //! question about the log that is to be answered in constant time, and prints the medians and their ratio. Then it checks
@@ -7,10 +8,11 @@
 
 mod appends;
 mod export;
+mod stores;
 mod usage;
 
 use std::{
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -29,6 +31,7 @@ use haldir::{
     watch::{self, Draft, Event},
 };
 use serde_json::json;
+use stores::Stores;
 use tokio::runtime::Runtime;
 
 /// The log that others are held against.
@@ -37,8 +40,6 @@ const SMALL: i64 = 10_000;
 const AT_A_TIME: i64 = 2_000;
 /// The ratio that must not be reached.
 const GOAL: f64 = 1.5;
-/// What a proof takes at most in the long log.
-const PROOF_GOAL: Duration = Duration::from_millis(1);
 /// Agents, and sessions of each. What only a few entries have must be found as fast as what all have.
 const AGENTS: i64 = 20;
 const SESSIONS: i64 = 5;
@@ -58,6 +59,10 @@ struct Options {
     /// Where the stores are made; they are kept, and used again if they are there.
     #[arg(long)]
     folder: Option<PathBuf>,
+    /// A Postgres server for the stores instead: postgres://USER@HOST:PORT/postgres. Databases are made on it, kept, and used again.
+    #[cfg(feature = "postgres")]
+    #[arg(long)]
+    postgres: Option<String>,
     /// What `cargo bench` passes on.
     #[arg(long, hide = true)]
     bench: bool,
@@ -67,10 +72,14 @@ struct Options {
 fn main() -> Result<()> {
     let options = Options::parse();
     let own = tempfile::tempdir().map_err(Error::internal)?;
-    let folder = options.folder.as_deref().unwrap_or(own.path());
+    let stores = Stores::Folder(options.folder.clone().unwrap_or_else(|| own.path().to_owned()));
+    #[cfg(feature = "postgres")]
+    let stores = options.postgres.clone().map_or(stores, Stores::Server);
     let runtime = Runtime::new().map_err(Error::internal)?;
-    let small = Log::of(&runtime, folder, SMALL)?;
-    let large = Log::of(&runtime, folder, options.entries)?;
+    let small = Log::of(&runtime, &stores, SMALL)?;
+    let large = Log::of(&runtime, &stores, options.entries)?;
+    #[cfg(feature = "postgres")]
+    stores.show_sizes(options.entries)?;
     println!("\n| question | {SMALL} entries | {} entries | ratio |\n|---|---|---|---|", options.entries);
     let (mut worst, mut slowest_proof) = ((0.0, String::new()), Duration::ZERO);
     for (small_question, large_question) in small.questions(&runtime).into_iter().zip(large.questions(&runtime)) {
@@ -89,16 +98,17 @@ fn main() -> Result<()> {
             worst = (ratio, small_question.title);
         }
     }
+    let proof_goal = stores.proof_goal();
     println!("\nworst: {:.2} ({}); the goal is below {GOAL}", worst.0, worst.1);
     println!(
-        "proofs grow with the logarithm: the slowest takes {slowest_proof:.1?}; the goal is below {PROOF_GOAL:.1?}"
+        "proofs grow with the logarithm: the slowest takes {slowest_proof:.1?}; the goal is below {proof_goal:.1?}"
     );
     verification(&large)?;
     export::measure(&runtime, &large.haldir)?;
-    appends::measure(&runtime, folder, &large)?;
+    appends::measure(&runtime, &stores, &large)?;
     small.haldir.close();
     large.haldir.close();
-    if worst.0 < GOAL && slowest_proof < PROOF_GOAL {
+    if worst.0 < GOAL && slowest_proof < proof_goal {
         Ok(())
     } else {
         Err(Error::new(Code::Unavailable, "the cost grows with the log"))
@@ -142,22 +152,29 @@ struct Log {
 }
 
 impl Log {
-    fn of(runtime: &Runtime, folder: &Path, entries: i64) -> Result<Self> {
-        let path = path(folder, entries);
+    fn of(runtime: &Runtime, stores: &Stores, entries: i64) -> Result<Self> {
         let key = key()?;
-        let open = |now: i64| {
+        let open = |store: Store, now: i64| {
             let clock = Arc::new(ManualClock::new(UnixMicros(now)));
-            runtime.block_on(Haldir::open(&path, &key, settings(), clock))
+            runtime.block_on(Haldir::open_store(store, stores.path(entries), &key, settings(), clock))
         };
-        if !path.exists() {
-            // The log begins when its tenant does.
-            open(BEGIN.0)?.close();
-            let began = Instant::now();
-            fill(runtime, &path, &key, entries)?;
-            println!("{entries} entries appended in {:.1?}", began.elapsed());
+        let store = stores.open(entries)?;
+        let found = store.read(|tx| Ok(tx.head(&TenantId::local())?))?.map_or(0, |head| head.seq);
+        if found >= entries {
+            return Ok(Self { haldir: open(store, BEGIN.0 + SPAN_MICROS)?, entries });
         }
-        let haldir = open(BEGIN.0 + SPAN_MICROS)?;
-        Ok(Self { haldir, entries })
+        if found > 0 {
+            return Err(Error::new(Code::Conflict, format!("a store for {entries} entries has {found}: delete it")));
+        }
+        // The log begins when its tenant does.
+        open(store, BEGIN.0)?.close();
+        let (began, wal) = (Instant::now(), stores.wal_bytes()?);
+        fill(runtime, stores, &key, entries)?;
+        println!("{entries} entries appended in {:.1?}", began.elapsed());
+        if let (Some(before), Some(after)) = (wal, stores.wal_bytes()?) {
+            println!("{} bytes of write-ahead log for each entry", (after - before) / entries.unsigned_abs());
+        }
+        Ok(Self { haldir: open(stores.open(entries)?, BEGIN.0 + SPAN_MICROS)?, entries })
     }
 
     #[allow(clippy::cast_precision_loss)]
@@ -233,10 +250,6 @@ impl Log {
     }
 }
 
-fn path(folder: &Path, entries: i64) -> PathBuf {
-    folder.join(format!("scale-{entries}.db"))
-}
-
 /// When this one of so many entries was made.
 fn moment(seq: i64, entries: i64) -> UnixMicros {
     UnixMicros(BEGIN.0 + seq * (SPAN_MICROS / entries))
@@ -271,7 +284,7 @@ struct Filler {
 }
 
 impl Filler {
-    fn open(path: &Path, key: &Key) -> Result<Self> {
+    fn open(stores: &Stores, entries: i64, key: &Key) -> Result<Self> {
         let services = Services {
             keyring: Keyring::new(key),
             clock: Arc::new(ManualClock::new(BEGIN)),
@@ -288,7 +301,7 @@ impl Filler {
             known_secrets: haldir::redact::KnownSecrets::default(),
         };
         let sessions = (0..AGENTS * SESSIONS).map(|number| session(number).map(Arc::new)).collect::<Result<_>>()?;
-        Ok(Self { store: Store::open(path)?, services: Arc::new(services), sessions: Arc::new(sessions) })
+        Ok(Self { store: stores.open(entries)?, services: Arc::new(services), sessions: Arc::new(sessions) })
     }
 
     fn insert_sessions(&self, runtime: &Runtime) -> Result<()> {
@@ -313,8 +326,8 @@ impl Filler {
     }
 }
 
-fn fill(runtime: &Runtime, path: &Path, key: &Key, entries: i64) -> Result<()> {
-    let filler = Filler::open(path, key)?;
+fn fill(runtime: &Runtime, stores: &Stores, key: &Key, entries: i64) -> Result<()> {
+    let filler = Filler::open(stores, entries, key)?;
     filler.insert_sessions(runtime)?;
     let mut next = 1;
     while next <= entries {
