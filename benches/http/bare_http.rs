@@ -61,8 +61,13 @@ pub fn constant(size: usize) -> Result<()> {
 
 /// The hidden subcommand `bare-append DB SIZE`: every POST is one committed row.
 pub fn append(database: &Path, size: usize) -> Result<()> {
+    append_by(writer(database)?, size)
+}
+
+/// Answers every POST once the writer has committed its row.
+pub fn append_by(writer: mpsc::Sender<oneshot::Sender<()>>, size: usize) -> Result<()> {
     let body = Bytes::from(padded(size));
-    let writer = Arc::new(writer(database)?);
+    let writer = Arc::new(writer);
     serve(move |request| {
         let writer = Arc::clone(&writer);
         let body = body.clone();

@@ -125,6 +125,7 @@ impl Subject {
                 Ask::Session | Ask::Payment | Ask::Permission | Ask::Proxied => 200,
             },
             proof: proof.as_bytes().to_vec(),
+            closes: false,
         }
     }
 }
@@ -142,6 +143,13 @@ impl Haldir {
     /// answer as it should fails here and not in the middle of a run.
     pub fn start(program: &Path, directory: &Path) -> Result<(Self, Subject)> {
         let store = directory.join("haldir.db");
+        let server = Self::serve(program, directory, &store, &[])?;
+        let subject = set_up(server.address)?;
+        Ok((Self { server, store }, subject))
+    }
+
+    /// Starts `program` on a store, which may be the address of a database.
+    pub fn serve(program: &Path, directory: &Path, store: &Path, variables: &[(&str, &str)]) -> Result<Server> {
         let args: [&OsStr; 9] = [
             "serve".as_ref(),
             "--listen".as_ref(),
@@ -153,10 +161,7 @@ impl Haldir {
             "--allow-private".as_ref(),
             "127.0.0.1".as_ref(),
         ];
-        let log = directory.join("haldir.log");
-        let server = Server::kept(program, &args, &log)?;
-        let subject = set_up(server.address)?;
-        Ok((Self { server, store }, subject))
+        Server::kept(program, &args, variables, &directory.join("haldir.log"))
     }
 
     /// Puts this server in front of another one, whose tool it then calls once.
@@ -176,16 +181,22 @@ impl Haldir {
     }
 }
 
-fn set_up(address: SocketAddr) -> Result<Subject> {
+/// Makes a key, as the body says, and a session.
+pub fn begin(address: SocketAddr, key: &Value) -> Result<Subject> {
     let nobody = Caller { address, key: None, session: None };
-    let key = json!({ "name": "bench", "tier": "enterprise" }).to_string();
-    let (_, key) = expect(201, &nobody, ("POST", "/v1/keys", &key))?;
+    let (_, key) = expect(201, &nobody, ("POST", "/v1/keys", &key.to_string()))?;
     let key = text(&key, "key")?;
     let caller = Caller { address, key: Some(&key), session: None };
     let session = json!({ "agent_id": "bench", "scopes": ["read", "spend", "execute"], "ttl": 0 });
     let (_, session) = expect(201, &caller, ("POST", "/v1/sessions", &session.to_string()))?;
-    let mut subject =
-        Subject { session: text(&session, "session_id")?, key: key.clone(), session_answer: 0, audit_answer: 0 };
+    let session = text(&session, "session_id")?;
+    Ok(Subject { session, key, session_answer: 0, audit_answer: 0 })
+}
+
+fn set_up(address: SocketAddr) -> Result<Subject> {
+    let mut subject = begin(address, &json!({ "name": "bench", "tier": "enterprise" }))?;
+    let key = subject.key.clone();
+    let caller = Caller { address, key: Some(&key), session: None };
 
     let (method, path, body) = subject.words(Ask::Session);
     subject.session_answer = expect(200, &caller, (method, &path, &body))?.0;

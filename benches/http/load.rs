@@ -32,6 +32,8 @@ pub struct Exchange {
     pub status: u16,
     /// Bytes that only the right body contains.
     pub proof: Vec<u8>,
+    /// Whether the server closes a connection once it has answered.
+    pub closes: bool,
 }
 
 /// How hard and how long to ask.
@@ -176,6 +178,11 @@ async fn converse(
             tally.wrong(|| describe(&answer));
         }
         asked = answered;
+        if exchange.closes {
+            stream = TcpStream::connect(address).await?;
+            stream.set_nodelay(true)?;
+            asked = Instant::now();
+        }
     }
     Ok(())
 }

@@ -18,9 +18,13 @@ use tempfile::TempDir;
 
 mod bare_http;
 mod bare_mcp;
+#[cfg(feature = "postgres")]
+mod bare_postgres;
 mod bare_relay;
 mod haldir;
 mod load;
+#[cfg(feature = "postgres")]
+mod on_postgres;
 mod options;
 mod peers;
 mod process;
@@ -79,6 +83,8 @@ fn run(args: &[String]) -> Result<u8> {
         ["bare-append", database, size] => {
             bare_http::append(Path::new(database), size.parse()?)?;
         }
+        #[cfg(feature = "postgres")]
+        ["bare-postgres", url, size] => bare_postgres::append(url, size.parse()?)?,
         ["bare-mcp", session] => bare_mcp::http(session)?,
         ["bare-relay", database, upstream] => bare_relay::http(Path::new(database), upstream.parse()?)?,
         ["bare-stdio"] => bare_mcp::stdio()?,
@@ -93,6 +99,10 @@ fn benchmark(options: &Options) -> Result<u8> {
     let scratch = TempDir::new_in(env!("CARGO_TARGET_TMPDIR"))?;
     clean_up_on_interrupt(scratch.path())?;
 
+    #[cfg(feature = "postgres")]
+    if let Some(url) = &options.postgres {
+        return on_postgres::measure(url, options, scratch.path());
+    }
     let (haldir, subject) = if options.bare_only {
         (None, Subject::placeholder())
     } else {

@@ -36,6 +36,17 @@ pub struct Options {
     #[arg(long, value_name = "PART", value_delimiter = ',')]
     pub only: Vec<String>,
 
+    /// Measure the server on Postgres instead, on databases that are made on this server for the run, beside a bare server that
+    /// inserts the same rows
+    #[cfg(feature = "postgres")]
+    #[arg(long, value_name = "URL", conflicts_with_all = ["bare_only", "against", "peers", "json"])]
+    pub postgres: Option<String>,
+
+    /// With --postgres: measure the Python product that is installed in this virtual environment too
+    #[cfg(feature = "postgres")]
+    #[arg(long, value_name = "FOLDER", requires = "postgres")]
+    pub product: Option<PathBuf>,
+
     /// Measure the bare servers only
     #[arg(long)]
     pub bare_only: bool,

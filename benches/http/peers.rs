@@ -206,6 +206,7 @@ impl Peer {
                 .collect(),
             status: 200,
             proof: ALLOWED.as_bytes().to_vec(),
+            closes: false,
         }
     }
 }

@@ -115,11 +115,11 @@ impl Server {
         Self::ready(Command::new(std::env::current_exe()?).args(args))
     }
 
-    /// Another program, whose messages go to `log`.
-    pub fn kept(program: &Path, args: &[&std::ffi::OsStr], log: &Path) -> Result<Self> {
+    /// Another program with these environment variables, whose messages go to `log`.
+    pub fn kept(program: &Path, args: &[&std::ffi::OsStr], variables: &[(&str, &str)], log: &Path) -> Result<Self> {
         let mut command = Command::new(std::env::current_exe()?);
         command.arg("keep").arg(program).args(args);
-        without_settings(&mut command).stderr(File::create(log)?);
+        without_settings(&mut command).envs(variables.iter().copied()).stderr(File::create(log)?);
         Self::ready(&mut command).map_err(|error| {
             let said = std::fs::read_to_string(log).unwrap_or_default();
             format!("{}: {error}\n{said}", program.display()).into()

@@ -74,7 +74,7 @@ pub struct Measurement {
 }
 
 /// One round of a measurement.
-#[derive(Serialize)]
+#[derive(Clone, Serialize)]
 pub struct Round {
     pub requests_per_second: f64,
     pub p50_us: f64,
@@ -143,7 +143,7 @@ impl Measurement {
         matches!(self.limit, Some((_, None)))
     }
 
-    fn median(&self, of: impl Fn(&Round) -> f64) -> f64 {
+    pub fn median(&self, of: impl Fn(&Round) -> f64) -> f64 {
         median(self.rounds.iter().map(of).collect()).unwrap_or_default()
     }
 
@@ -152,7 +152,7 @@ impl Measurement {
     }
 
     /// Something of this one, and of another one whose rounds took turns with its rounds.
-    fn compared(&self, other: &Self, of: impl Fn(&Round) -> f64) -> Compared {
+    pub fn compared(&self, other: &Self, of: impl Fn(&Round) -> f64) -> Compared {
         let ratios = self.rounds.iter().zip(&other.rounds).map(|(ours, other)| of(ours) / of(other));
         let (lowest, highest) =
             ratios.fold((f64::INFINITY, 0.0_f64), |(low, high), ratio| (low.min(ratio), high.max(ratio)));
@@ -179,7 +179,7 @@ impl Against {
 }
 
 impl Compared {
-    fn shown(&self) -> String {
+    pub fn shown(&self) -> String {
         format!("{:.2} ({:.2}-{:.2})", self.ratio, self.lowest, self.highest)
     }
 }

@@ -133,7 +133,8 @@ impl Haldir {
         counts: bool,
     ) -> Result<AdmittedCall> {
         let now = self.inner.services.clock.now();
-        let authenticated = self.inner.store.read(|tx| self.authenticate(tx, operation, credential, of_agent, now))?;
+        let authenticated =
+            self.inner.store.look_up(|tx| self.authenticate(tx, operation, credential, of_agent, now)).await?;
         let remaining = if counts { self.count(&authenticated, now).await? } else { None };
         Ok(AdmittedCall { caller: authenticated.caller, now, remaining })
     }

@@ -80,6 +80,8 @@ struct Inner {
     /// Whether a read may have to wait for another machine.
     reads_wait: bool,
     #[cfg(feature = "postgres")]
+    look_ups: Option<postgres::LookUps>,
+    #[cfg(feature = "postgres")]
     outage: Option<Arc<postgres::Outage>>,
     #[cfg(feature = "postgres")]
     replica: Option<Arc<postgres::Replica>>,
@@ -99,10 +101,11 @@ impl Store {
     #[cfg(feature = "postgres")]
     pub fn open_postgres(settings: postgres::PostgresSettings) -> CoreResult<Self> {
         let pool_max = settings.pool_max;
-        let postgres::Opened { writer, version, readers, replica, outage } = postgres::open(settings)?;
+        let postgres::Opened { writer, version, readers, look_ups, replica, outage } = postgres::open(settings)?;
         let of_readers = Arc::new(RowCache::new(Box::new(|| None)));
         let of_writer = Arc::new(RowCache::new(version));
         let mut inner = Self::start(writer, of_writer, Readers::new(readers, Some(pool_max)), of_readers, true)?;
+        inner.look_ups = Some(look_ups);
         inner.outage = Some(outage);
         inner.replica = replica.map(Arc::new);
         Ok(Self { inner: Arc::new(inner) })
@@ -123,6 +126,8 @@ impl Store {
             row_cache,
             scans,
             reads_wait,
+            #[cfg(feature = "postgres")]
+            look_ups: None,
             #[cfg(feature = "postgres")]
             outage: None,
             #[cfg(feature = "postgres")]
@@ -181,6 +186,17 @@ impl Store {
         let in_runtime =
             Handle::try_current().is_ok_and(|runtime| runtime.runtime_flavor() == RuntimeFlavor::MultiThread);
         if self.inner.reads_wait && in_runtime { tokio::task::block_in_place(read) } else { read() }
+    }
+
+    /// As [`Self::read`], for a look-up of few rows by their keys, each of which may be newer than the one before. It waits for another
+    /// machine without a thread; `work` may run several times, and only its last outcome counts.
+    #[cfg_attr(not(feature = "postgres"), expect(clippy::unused_async, reason = "only Postgres is waited for"))]
+    pub async fn look_up<T: Send>(&self, work: impl FnMut(&ReadTx) -> CoreResult<T> + Send) -> CoreResult<T> {
+        #[cfg(feature = "postgres")]
+        if let Some(look_ups) = &self.inner.look_ups {
+            return look_ups.run(work).await;
+        }
+        self.read(work)
     }
 
     /// Runs `work` on a snapshot, on a thread where it may take its time: for lists and verification.

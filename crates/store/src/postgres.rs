@@ -10,6 +10,7 @@ mod connection;
 mod dialect;
 mod escape;
 mod failure;
+mod look_ups;
 mod migrations;
 #[cfg(test)]
 mod plans;
@@ -31,6 +32,7 @@ use batches::Batches;
 use connection::PostgresConnection;
 use failure::{Failure, error_text};
 use futures::executor::block_on;
+pub(crate) use look_ups::LookUps;
 pub(crate) use replica::Replica;
 pub use replica::{DEFAULT_MAX_AGE, ReplicaSettings};
 use rustls::{
@@ -335,6 +337,7 @@ pub(crate) struct Opened {
     /// Opens connections that read.
     pub(crate) readers: Open,
     pub(crate) replica: Option<Replica>,
+    pub(crate) look_ups: LookUps,
     pub(crate) outage: Arc<Outage>,
 }
 
@@ -346,6 +349,7 @@ pub(crate) fn open(mut settings: PostgresSettings) -> Result<Opened> {
     let (batches, version) = Batches::new()?;
     let replica = replica.map(|replica| Replica::open(&server, *replica)).transpose()?;
     let writer = Box::new(PostgresConnection::new(Arc::clone(&server), Some(batches)));
+    let look_ups = LookUps::new(Arc::clone(&server));
     let readers = Box::new(move || Ok(Box::new(PostgresConnection::new(Arc::clone(&server), None)) as _));
-    Ok(Opened { writer, version, readers, replica, outage })
+    Ok(Opened { writer, version, readers, replica, look_ups, outage })
 }

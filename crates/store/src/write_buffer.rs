@@ -233,11 +233,11 @@ impl WriteBuffer {
         for Appended { tenant, entry, leaf } in &*self.entries.borrow() {
             self.tails.push(tenant, entry, *leaf);
         }
-        self.heads.write(|tenant, (head, leaf_hash)| {
-            appending::write_head(connection, tenant, head)?;
-            self.tails.fold(connection, tenant, head.seq, *leaf_hash)
-        })?;
+        // Rows of one kind behind one another: a backend may write them together.
+        self.heads.write(|tenant, (head, _)| appending::write_head(connection, tenant, head))?;
+        self.heads.write(|tenant, (head, leaf_hash)| self.tails.fold(connection, tenant, head.seq, *leaf_hash))?;
         self.agents.write(|(tenant, agent), stats| counters::write_agent(connection, tenant, agent, stats))?;
+        self.agents.write(|(tenant, agent), stats| counters::write_rank(connection, tenant, agent, stats))?;
         self.tools.write(|key, total| counters::write_tool(connection, key, *total))?;
         self.in_flight_calls.write(|key, change| in_flight_calls::write_call(connection, key, change))?;
         self.calls.write(|(tenant, name), added| in_flight_calls::write_counts(connection, tenant, name, *added))?;

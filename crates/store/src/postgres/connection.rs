@@ -22,9 +22,9 @@ const DOUBT_LIMIT: Duration = Duration::from_secs(30);
 const DOUBT_PAUSE: Duration = Duration::from_millis(100);
 
 /// All statements see one state.
-const BEGIN_READ: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL search_path TO haldir";
+const BEGIN_READ: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 /// Each statement sees what was committed before it: whatever belongs to a tenant is read behind its lock. A process that says no
-/// more, because its machine or the network has failed, loses its locks.
+/// more, because its machine or the network has failed, loses its locks. Triggers name tables without their schema.
 const BEGIN_WRITE: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL search_path TO haldir;
     SET LOCAL idle_in_transaction_session_timeout = '8s'; SET LOCAL lock_timeout = '3s'";
 

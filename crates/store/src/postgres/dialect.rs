@@ -58,13 +58,34 @@ const PHRASES: [(&str, &str); 7] = [
 /// The statement for Postgres.
 pub(super) fn translate(sql: &str) -> String {
     if let Some((_, own)) = OWN.iter().find(|(name, _)| *name == sql) {
-        return (*own).to_owned();
+        return in_schema(own);
     }
     let mut text = places(sql);
     for (theirs, ours) in PHRASES {
         text = text.replace(theirs, ours);
     }
-    upserts(&words(&text))
+    in_schema(&upserts(&words(&text)))
+}
+
+/// Tables by their names with the schema, so that a look-up needs no transaction that sets the search path.
+fn in_schema(sql: &str) -> String {
+    const BEFORE_TABLE: [&str; 4] = ["FROM ", "JOIN ", "INTO ", "UPDATE "];
+    let mut text = sql.to_owned();
+    // What rows are fetched from is a cursor.
+    if sql.starts_with("FETCH ") {
+        return text;
+    }
+    for word in BEFORE_TABLE {
+        let mut pieces = text.split(word);
+        let mut out = pieces.next().unwrap_or_default().to_owned();
+        for piece in pieces {
+            let name = piece.find(|c: char| !c.is_ascii_lowercase() && c != '_').unwrap_or(piece.len());
+            let is_table = name > 0 && !piece[name..].starts_with(['(', '.']);
+            out.extend([word, if is_table { "haldir." } else { "" }, piece]);
+        }
+        text = out;
+    }
+    text
 }
 
 /// Updates of several rows, by the update of one: what stands in front of the rows, and behind them.
@@ -86,7 +107,7 @@ const MANY: [(&str, &str, &str); 2] = [
 pub(super) fn translate_many(sql: &str, count: usize, width: usize) -> Option<String> {
     if let Some((_, before, behind)) = MANY.iter().find(|(name, ..)| *name == sql) {
         let row: Vec<String> = (1..=width).map(|number| format!("${number}")).collect();
-        return Some(format!("{before}{}{behind}", rows(&row.join(", "), count, width)));
+        return Some(in_schema(&format!("{before}{}{behind}", rows(&row.join(", "), count, width))));
     }
     let one = translate(sql);
     let (before, rest) = one.split_once(" VALUES (")?;
@@ -121,7 +142,7 @@ fn rows(row: &str, count: usize, width: usize) -> String {
 fn places(sql: &str) -> String {
     let mut text = sql.replace(PLACE.0, "\u{1}").replace(PLACE.1, "\u{2}");
     for operator in ["=", ">=", ">", "<"] {
-        let log = format!("log = log_of(?1) AND seq {operator} ");
+        let log = format!("log = haldir.log_of(?1) AND seq {operator} ");
         // The first comparison names the log; a second one is about the same.
         text = text.replace(&format!("WHERE place {operator} \u{1}"), &format!("WHERE {log}"));
         text = text.replace(&format!("AND place {operator} \u{1}"), &format!("AND seq {operator} "));
@@ -227,7 +248,7 @@ mod tests {
         let put = "INSERT INTO t (a, b) VALUES (?1, ?2) ON CONFLICT DO UPDATE SET b = min(t.b, ?2)";
         assert_eq!(
             translate_many(put, 2, 2).unwrap(),
-            "INSERT INTO t (a, b) VALUES ($1, $2), ($3, $4) ON CONFLICT ON CONSTRAINT t_pkey DO UPDATE SET b = least(t.b, excluded.b)"
+            "INSERT INTO haldir.t (a, b) VALUES ($1, $2), ($3, $4) ON CONFLICT ON CONSTRAINT t_pkey DO UPDATE SET b = least(t.b, excluded.b)"
         );
         assert_eq!(translate_many("INSERT INTO t (a) VALUES (?1, (SELECT 1))", 2, 1), None);
         assert_eq!(translate_many("DELETE FROM t WHERE a = ?1", 2, 1), None);
@@ -243,14 +264,15 @@ mod tests {
     #[test]
     fn what_differs_is_spelled_for_postgres() {
         let cases = [
-            ("INSERT INTO t (a, b) VALUES (?, ?)", "INSERT INTO t (a, b) VALUES ($1, $2)"),
+            ("FETCH 1000 FROM large", "FETCH 1000 FROM large"),
+            ("INSERT INTO t (a, b) VALUES (?, ?)", "INSERT INTO haldir.t (a, b) VALUES ($1, $2)"),
             (
                 "INSERT OR REPLACE INTO t (a, b) VALUES (?1, 'why?')",
-                "INSERT INTO t (a, b) VALUES ($1, 'why?') ON CONFLICT ON CONSTRAINT t_pkey DO UPDATE SET a = excluded.a, b = excluded.b",
+                "INSERT INTO haldir.t (a, b) VALUES ($1, 'why?') ON CONFLICT ON CONSTRAINT t_pkey DO UPDATE SET a = excluded.a, b = excluded.b",
             ),
             (
                 "SELECT max(a), min(a, ?2), sum(length(b)) FROM t INDEXED BY t_by_a WHERE ifnull(a, 1) > ?1",
-                "SELECT max(a), least(a, $2), sum(length(b))::bigint FROM t WHERE coalesce(a, 1) > $1",
+                "SELECT max(a), least(a, $2), sum(length(b))::bigint FROM haldir.t WHERE coalesce(a, 1) > $1",
             ),
             (
                 concat!(
@@ -262,7 +284,7 @@ mod tests {
                     crate::statements::place!("?3"),
                     " ORDER BY place"
                 ),
-                "SELECT seq FROM audit_entries WHERE log = log_of($1) AND seq >= $2 AND seq < $3 ORDER BY seq",
+                "SELECT seq FROM haldir.audit_entries WHERE log = haldir.log_of($1) AND seq >= $2 AND seq < $3 ORDER BY seq",
             ),
         ];
         for (ours, theirs) in cases {

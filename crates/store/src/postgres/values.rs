@@ -20,7 +20,7 @@ pub(super) fn type_of(column: ColumnType) -> Type {
 }
 
 /// A value on its way to the server.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(super) enum OwnedValue {
     Null,
     Integer(i64),

@@ -20,7 +20,7 @@ statements! {
 }
 
 pub(crate) fn write_head(db: &dyn Connection, tenant: &TenantId, head: &Head) -> Result<()> {
-    db.send(PUT_HEAD, &head.params(tenant))
+    db.send_row(PUT_HEAD, &head.params(tenant))
 }
 
 pub(crate) fn write_entries(db: &dyn Connection, entries: &[Appended], bases: &Lookups<TenantId, i64>) -> Result<()> {

@@ -293,18 +293,33 @@ pub(crate) fn write_agent(
     db: &dyn Connection,
     tenant: &TenantId,
     agent: &str,
-    Ranked { value: stats, moved }: &Ranked<AgentStats>,
+    Ranked { value: s, .. }: &Ranked<AgentStats>,
 ) -> Result<()> {
-    let (rank, s) = (rank(stats.actions), stats);
     let params = params![
-        tenant, agent, s.actions, s.cost, s.authorized, s.burst_start, s.burst_count, s.refusal_start, s.refusal_count,
-        s.secret_start, s.secret_count, rank,
+        tenant,
+        agent,
+        s.actions,
+        s.cost,
+        s.authorized,
+        s.burst_start,
+        s.burst_count,
+        s.refusal_start,
+        s.refusal_count,
+        s.secret_start,
+        s.secret_count,
+        rank(s.actions),
     ];
-    db.send_row(PUT_AGENT, params)?;
-    if *moved {
-        db.send(RANK_AGENT, params![tenant, agent, rank])?;
-    }
-    Ok(())
+    db.send_row(PUT_AGENT, params)
+}
+
+/// The rank of an agent whose row is written, if it has changed.
+pub(crate) fn write_rank(
+    db: &dyn Connection,
+    tenant: &TenantId,
+    agent: &str,
+    Ranked { value, moved }: &Ranked<AgentStats>,
+) -> Result<()> {
+    if *moved { db.send(RANK_AGENT, params![tenant, agent, rank(value.actions)]) } else { Ok(()) }
 }
 
 fn add(total: &mut Cost, cost: Money) {
