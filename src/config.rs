@@ -59,6 +59,9 @@ pub struct StoreOptions {
     /// On Postgres: connections for reading, at most. Default: 16.
     #[arg(long, env = "HALDIR_PG_POOL_MAX", value_name = "N", value_parser = clap::value_parser!(u16).range(1..), global = true)]
     pub pg_pool_max: Option<u16>,
+    /// On Postgres: connections for reading that are open from the start, at most as many as --pg-pool-max. Default: 1.
+    #[arg(long, env = "HALDIR_PG_POOL_MIN", value_name = "N", global = true)]
+    pub pg_pool_min: Option<u16>,
     /// On Postgres: whether statements are prepared once for each connection. A pool between haldir and the database that
     /// changes connections with each transaction, such as PgBouncer before 1.21, does not allow it. Default: on, unless such
     /// a pool is found.
@@ -257,6 +260,12 @@ impl StoreOptions {
     fn open_postgres(&self, url: &str) -> Result<Store> {
         let mut settings = PostgresSettings::parse(url).map_err(|error| bad_setting("HALDIR_DB", &error.message))?;
         settings.pool_max = self.pg_pool_max.map_or(settings.pool_max, usize::from);
+        settings.pool_min = self.pg_pool_min.map_or(settings.pool_min, usize::from);
+        if settings.pool_min > settings.pool_max {
+            let (least, most) = (settings.pool_min, settings.pool_max);
+            let problem = format!("is {least}, and must be at most HALDIR_PG_POOL_MAX, which is {most}");
+            return Err(bad_setting("HALDIR_PG_POOL_MIN", &problem));
+        }
         settings.named_statements = self.pg_prepare;
         settings.replica = self.replica(settings.pool_max)?.map(Box::new);
         Store::open_postgres(settings)

@@ -25,6 +25,7 @@ mod copies;
 mod crash;
 mod daily_budgets;
 mod dashboard;
+mod database_away;
 mod discovery;
 mod earlier_calls;
 mod elicitation;

@@ -92,7 +92,7 @@ impl Store {
     pub fn open(path: &Path) -> CoreResult<Self> {
         let connection = sqlite::open(path)?;
         let row_cache = Arc::new(RowCache::new(sqlite::version_of(path)));
-        let readers = Readers::new(sqlite::readers(path), None);
+        let readers = Readers::new(sqlite::readers(path), None, 0);
         let inner = Self::start(connection, Arc::clone(&row_cache), readers, row_cache, false)?;
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -100,11 +100,12 @@ impl Store {
     /// Opens a database on Postgres and brings its schema up to date.
     #[cfg(feature = "postgres")]
     pub fn open_postgres(settings: postgres::PostgresSettings) -> CoreResult<Self> {
-        let pool_max = settings.pool_max;
+        let (pool_max, pool_min) = (settings.pool_max, settings.pool_min);
         let postgres::Opened { writer, version, readers, look_ups, replica, outage } = postgres::open(settings)?;
         let of_readers = Arc::new(RowCache::new(Box::new(|| None)));
         let of_writer = Arc::new(RowCache::new(version));
-        let mut inner = Self::start(writer, of_writer, Readers::new(readers, Some(pool_max)), of_readers, true)?;
+        let readers = Readers::new(readers, Some(pool_max), pool_min);
+        let mut inner = Self::start(writer, of_writer, readers, of_readers, true)?;
         inner.look_ups = Some(look_ups);
         inner.outage = Some(outage);
         inner.replica = replica.map(Arc::new);

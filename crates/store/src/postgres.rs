@@ -76,6 +76,8 @@ const PLANNING: [&str; 7] = [
 ];
 /// Connections for reading, if the settings name no other number.
 pub const DEFAULT_POOL_MAX: usize = 16;
+/// Those of them that are open from the start: a server reads as it starts.
+pub const DEFAULT_POOL_MIN: usize = 1;
 
 /// How to reach a database.
 pub struct PostgresSettings {
@@ -83,6 +85,8 @@ pub struct PostgresSettings {
     root_certificates: Option<PathBuf>,
     /// Connections for reading, at most; one more is for writing.
     pub pool_max: usize,
+    /// Connections for reading that are open from the start.
+    pub pool_min: usize,
     /// Whether statements are prepared by name, which a pool in front of the database (`PgBouncer` before 1.21) does not allow;
     /// `None` finds out.
     pub named_statements: Option<bool>,
@@ -136,7 +140,8 @@ impl PostgresSettings {
         config.connect_timeout(HOST_LIMIT);
         config.keepalives_idle(UNACKNOWLEDGED_LIMIT);
         config.tcp_user_timeout(UNACKNOWLEDGED_LIMIT);
-        Ok(Self { config, root_certificates, pool_max: DEFAULT_POOL_MAX, named_statements: None, replica: None })
+        let (pool_max, pool_min) = (DEFAULT_POOL_MAX, DEFAULT_POOL_MIN);
+        Ok(Self { config, root_certificates, pool_max, pool_min, named_statements: None, replica: None })
     }
 }
 

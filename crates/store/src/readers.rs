@@ -12,7 +12,7 @@ use crate::{
     row_cache::RowCache,
 };
 
-/// Connections kept open between reads; a burst beyond it opens more and closes them again.
+/// Connections kept open between reads, unless more are open from the start; a burst beyond it opens more and closes them again.
 const MAX_IDLE: usize = 32;
 /// How long a read waits for a connection where their number is limited.
 const CONNECTION_LIMIT: Duration = Duration::from_secs(10);
@@ -23,6 +23,7 @@ pub(crate) type Open = Box<dyn Fn() -> Result<Box<dyn Connection>> + Send + Sync
 pub(crate) struct Readers {
     open: Open,
     most: usize,
+    keep: usize,
     // A std mutex: it is held for a push or a pop, never across a query.
     pool: Mutex<Pool>,
     returned: Condvar,
@@ -45,9 +46,27 @@ impl Drop for Lease {
 }
 
 impl Readers {
-    /// With at most `most` connections in use at a time; `None` is as many as there are reads.
-    pub(crate) fn new(open: Open, most: Option<usize>) -> Self {
-        Self { open, most: most.unwrap_or(usize::MAX).max(1), pool: Mutex::default(), returned: Condvar::new() }
+    /// With at most `most` connections in use at a time; `None` is as many as there are reads. `least` are open from the start.
+    pub(crate) fn new(open: Open, most: Option<usize>, least: usize) -> Self {
+        let most = most.unwrap_or(usize::MAX).max(1);
+        let (keep, pool) = (MAX_IDLE.max(least), Mutex::default());
+        let readers = Self { open, most, keep, pool, returned: Condvar::new() };
+        if let Err(error) = readers.open_ahead(least.min(most)) {
+            // A read opens its connection itself, if it has to.
+            tracing::warn!(%error, least, "fewer connections for reading are open than were to be");
+        }
+        readers
+    }
+
+    /// Opens connections that no read needs yet.
+    fn open_ahead(&self, count: usize) -> Result<()> {
+        for _ in 0..count {
+            let connection = (self.open)()?;
+            connection.begin_read()?;
+            connection.end_read()?;
+            self.pool.lock().unwrap_or_else(PoisonError::into_inner).idle.push(connection);
+        }
+        Ok(())
     }
 
     pub(crate) fn read<T>(
@@ -61,7 +80,7 @@ impl Readers {
             // A connection whose transaction does not end is dropped, not kept: its lock would hold back the log.
             let has_ended = connection.end_read().inspect_err(|error| tracing::warn!(%error, "a read did not end"));
             let mut pool = self.pool.lock().unwrap_or_else(PoisonError::into_inner);
-            if has_ended.is_ok() && pool.idle.len() < MAX_IDLE {
+            if has_ended.is_ok() && pool.idle.len() < self.keep {
                 pool.idle.push(connection);
             }
         }

@@ -46,7 +46,7 @@ const VARIABLES: [(&str, Kind, &str); 13] = [
 ];
 
 /// Defaults that clap does not know.
-const UNSET: [(&str, &str); 11] = [
+const UNSET: [(&str, &str); 14] = [
     ("allow_private", NONE),
     ("approve_by", "operator for serve, else elicitation"),
     ("listen", "127.0.0.1:8000, or 0.0.0.0 and PORT"),
@@ -54,6 +54,9 @@ const UNSET: [(&str, &str); 11] = [
     ("max_spend", "100, for the local tenant"),
     ("max_ttl", "1d, for the local tenant"),
     ("max_daily_spend", "no limit"),
+    ("pg_pool_max", "16, on Postgres"),
+    ("pg_pool_min", "1, on Postgres"),
+    ("pg_prepare", "on, unless a pool is found"),
     ("public_url", "where it listens"),
     ("rate_limits", "off"),
     ("tool_names", "plain"),

@@ -144,7 +144,7 @@ impl Replica {
             .spawn(move || look_at(&looking.0, &looking.1, &looking.2, &stopped))
             .map_err(Error::internal)?;
         let open = move || Ok(Box::new(PostgresConnection::new(Arc::clone(&server), None)) as _);
-        let readers = Arc::new(Readers::new(Box::new(open), Some(pool_max)));
+        let readers = Arc::new(Readers::new(Box::new(open), Some(pool_max), 0));
         Ok(Self { readers, row_cache: Arc::new(RowCache::new(Box::new(|| None))), state, _stop: stop })
     }
 

@@ -250,3 +250,33 @@ async fn a_read_that_is_in_the_way_of_replay_is_made_on_the_primary() {
     assert_eq!((found, age, runs.load(Ordering::Relaxed)), (0, None, 2), "the replica has ended no read");
     is_read().await;
 }
+
+/// Reads on so many connections at a time.
+fn read_at_once(store: &Store, connections: usize) -> crate::CoreResult<i64> {
+    store.read(|tx| {
+        let calls = tx.usage(&TenantId::local(), Month(24_000))?.calls;
+        if connections > 1 { read_at_once(store, connections - 1) } else { Ok(calls) }
+    })
+}
+
+#[test]
+fn connections_for_reading_are_open_from_the_start_and_each_that_is_lost_is_replaced_by_a_read() {
+    const LEAST: usize = 3;
+    const OPEN: &str = "SELECT count(*) FROM pg_stat_activity
+        WHERE datname = current_database() AND application_name = 'haldir'";
+    let Some(database) = Database::create("pool") else { return };
+    let mut settings = database.settings();
+    (settings.pool_min, settings.pool_max) = (LEAST, LEAST);
+    let store = Store::open_postgres(settings).unwrap();
+    let mut settings = database.settings();
+    settings.config.application_name("the test");
+    let server = Server::start(settings, None).unwrap();
+    let client = server.connect().map_err(|failure| failure.error).unwrap().0;
+    let count = |sql: &str| block_on(client.query_one(sql, &[])).unwrap().get::<_, i64>(0);
+    assert_eq!(count(OPEN), 3);
+    assert_eq!(count(END_CONNECTIONS), 3);
+    assert!((0..100_000).any(|_| count(OPEN) == 0), "they did not end");
+    // A read may meet a connection before its loss is seen, and fails; that connection is not used again.
+    assert!((0..=LEAST).any(|_| read_at_once(&store, LEAST).is_ok()));
+    assert_eq!(count(OPEN), 3);
+}
