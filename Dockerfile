@@ -30,6 +30,7 @@ USER haldir
 # The database and, unless HALDIR_ENCRYPTION_KEY is set, the key file beside it. Keep a copy of the key elsewhere:
 # without it the secrets cannot be read, nor can the store be opened.
 VOLUME /data
+# For a store on Postgres set this to its address: DATABASE_URL is read only where HALDIR_DB is not set.
 ENV HALDIR_DB=/data/haldir.db
 # PORT makes `serve` listen on all addresses of the container.
 ENV PORT=8000

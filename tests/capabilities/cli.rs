@@ -11,6 +11,7 @@ mod health;
 mod help;
 mod history;
 mod init;
+mod init_postgres;
 mod keys;
 mod live;
 mod overview;

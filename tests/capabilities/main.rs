@@ -26,6 +26,7 @@ mod crash;
 mod daily_budgets;
 mod dashboard;
 mod database_away;
+mod deployment;
 mod discovery;
 mod earlier_calls;
 mod elicitation;

@@ -35,15 +35,34 @@ const CONFIG_HEAD: &str = "\
 /// Where its settings begin.
 const CONFIG_BEGINS: &str = "# When an entry of the audit log is flagged";
 
-/// The other files: their names, their texts, and whether only their owner may read them.
-const FILES: [(&str, &str, bool); 7] = [
+const CADDYFILE: &str = include_str!("../../../templates/selfhost/Caddyfile");
+const NGINX: &str = include_str!("../../../templates/selfhost/nginx.conf");
+
+/// A file: its name, its text, and whether only its owner may read it.
+type Template = (&'static str, &'static str, bool);
+
+/// The other files of a server with a store in a file.
+const FILES: [Template; 7] = [
     ("haldir.env", include_str!("../../../templates/selfhost/haldir.env"), true),
     ("haldir.service", include_str!("../../../templates/selfhost/haldir.service"), false),
     ("compose.yaml", include_str!("../../../templates/selfhost/compose.yaml"), false),
-    ("Caddyfile", include_str!("../../../templates/selfhost/Caddyfile"), false),
-    ("nginx.conf", include_str!("../../../templates/selfhost/nginx.conf"), false),
+    ("Caddyfile", CADDYFILE, false),
+    ("nginx.conf", NGINX, false),
     ("START.md", include_str!("../../../templates/selfhost/START.md"), false),
     (".gitignore", include_str!("../../../templates/selfhost/gitignore"), false),
+];
+
+/// The other files of servers with a store on Postgres.
+const POSTGRES_FILES: [Template; 8] = [
+    // The name under which compose reads it.
+    (".env", include_str!("../../../templates/selfhost/postgres/env"), true),
+    ("compose.yaml", include_str!("../../../templates/selfhost/postgres/compose.yaml"), false),
+    ("database.sql", include_str!("../../../templates/selfhost/postgres/database.sql"), false),
+    ("haproxy.cfg", include_str!("../../../templates/selfhost/postgres/haproxy.cfg"), false),
+    ("Caddyfile", CADDYFILE, false),
+    ("nginx.conf", NGINX, false),
+    ("START.md", include_str!("../../../templates/selfhost/postgres/START.md"), false),
+    (".gitignore", include_str!("../../../templates/selfhost/postgres/gitignore"), false),
 ];
 
 #[derive(Args)]
@@ -54,6 +73,9 @@ pub struct InitOptions {
     /// Where clients will reach the server.
     #[arg(long, value_name = "URL", default_value = "https://localhost", value_parser = parse_public_url)]
     public_url: String,
+    /// For several servers with one store on Postgres, run by Docker Compose, with new passwords and keys.
+    #[arg(long)]
+    postgres: bool,
 }
 
 /// Values for the placeholders between at signs.
@@ -64,17 +86,18 @@ struct Values {
     program: String,
     programs: String,
     public_url: String,
-    token: Zeroizing<String>,
+    /// New passwords and keys, by their placeholders.
+    secrets: [(&'static str, Zeroizing<String>); 4],
 }
 
 impl Values {
     fn new(options: &InitOptions, folder: &Path) -> Result<Self> {
         let unusable = |what: &str| Error::invalid("folder", format!("{}: {what}", folder.display()));
-        let folder_text = folder.to_str().ok_or_else(|| unusable("systemd takes a path that is UTF-8 only"))?;
+        let folder_text = folder.to_str().ok_or_else(|| unusable("choose a path that is UTF-8"))?;
         // In a unit, a blank parts two values and a percent sign begins a specifier.
         let is_plain =
             |c: char| !c.is_whitespace() && !c.is_control() && !matches!(c, '%' | '"' | '\'' | '\\' | '$' | ':');
-        if !folder_text.chars().all(is_plain) {
+        if !options.postgres && !folder_text.chars().all(is_plain) {
             return Err(unusable("choose a path without blanks, quotes, colons, % and $: a unit of systemd names it"));
         }
         let is_safe = |c: char| c.is_ascii_graphic() && !matches!(c, '"' | '\'' | '\\' | '$' | '{' | '}' | ';' | '`');
@@ -95,6 +118,8 @@ impl Values {
             .and_then(Path::to_str)
             .filter(|folder| SYSTEM.iter().any(|system| folder.starts_with(system)) && folder.chars().all(is_plain));
         let programs = programs.unwrap_or(PROGRAMS).to_owned();
+        let random = || crypto::token::<24>("").map(Zeroizing::new).map_err(Error::internal);
+        let key = crypto::Key::generate().map_err(Error::internal)?.to_base64();
         Ok(Self {
             folder: folder_text.to_owned(),
             host,
@@ -102,7 +127,12 @@ impl Values {
             program: format!("{programs}/haldir-mcp"),
             programs,
             public_url: options.public_url.clone(),
-            token: Zeroizing::new(crypto::token::<24>("").map_err(Error::internal)?),
+            secrets: [
+                ("@TOKEN@", random()?),
+                ("@KEY@", key),
+                ("@ADMINISTRATOR@", random()?),
+                ("@PASSWORD@", random()?),
+            ],
         })
     }
 
@@ -114,7 +144,9 @@ impl Values {
             .replace("@PROGRAM@", &self.program)
             .replace("@BIN@", &self.programs)
             .replace("@PUBLIC_URL@", &self.public_url);
-        Zeroizing::new(plain.replace("@TOKEN@", &self.token))
+        let fill =
+            |text: Zeroizing<String>, (mark, secret): &(&str, Zeroizing<String>)| text.replace(mark, secret).into();
+        self.secrets.iter().fold(plain.into(), fill)
     }
 }
 
@@ -142,9 +174,9 @@ pub fn run(options: &InitOptions, global: &GlobalOptions) -> Result<(), CommandE
     }
     let config = CONFIG.find(CONFIG_BEGINS).and_then(|begins| CONFIG.get(begins..)).unwrap_or(CONFIG);
     let config = [CONFIG_HEAD, config].concat();
-    let files = FILES.into_iter().chain([("haldir.toml", config.as_str(), false)]);
+    let templates: &[Template] = if options.postgres { &POSTGRES_FILES } else { &FILES };
     let mut names = Vec::new();
-    for (name, text, is_secret) in files {
+    for (name, text, is_secret) in templates.iter().copied().chain([("haldir.toml", config.as_str(), false)]) {
         let path = given.join(name);
         write(&path, &values.fill(text), is_secret).map_err(|error| bad(&error))?;
         unfinished.push(Unfinished::new(path));

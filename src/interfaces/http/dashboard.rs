@@ -39,6 +39,7 @@ use axum::{
 use http::{HeaderName, HeaderValue, StatusCode, Uri, header};
 
 pub use sign_in::{Lifetimes, SignedIn};
+pub use viewer::COOKIE;
 
 use super::{App, input};
 use crate::error::{Code, Error, Result};

@@ -30,7 +30,7 @@ const MAX_HEADER_BYTES: usize = 32 * 1024;
 /// Headers in a request.
 const MAX_HEADERS: usize = 64;
 /// How long calls in flight may take to finish once the server stops.
-const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
+pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 /// Pause after an accept that failed, as it does when file handles run out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// The log reports failed accepts at most this often: they can last for hours.
