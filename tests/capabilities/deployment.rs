@@ -100,7 +100,7 @@ fn the_manifest_leaves_connections_for_every_server_and_time_for_calls_in_flight
     let environment = environment(container);
     let most = number(&environment["HALDIR_PG_POOL_MAX"]["value"]);
     assert!(number(&environment["HALDIR_PG_POOL_MIN"]["value"]) <= most);
-    let connections = (most + 1) * servers;
+    let connections = (most + 2) * servers;
     assert!(connections <= USERS_CONNECTIONS, "{connections} connections");
     let pause = number(&container["lifecycle"]["preStop"]["exec"]["command"][1]);
     let grace = number(&deployment["template"]["spec"]["terminationGracePeriodSeconds"]);
