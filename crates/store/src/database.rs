@@ -8,9 +8,7 @@ use crate::{
 
 mod values;
 
-#[cfg(feature = "postgres")]
-pub(crate) use values::ColumnType;
-pub(crate) use values::{FromValue, Param, Value};
+pub(crate) use values::{ColumnType, FromValue, Param, Value};
 
 /// Values for the parameters of a statement, in the order of their numbers.
 pub(crate) type Params<'p> = &'p [&'p dyn Param];
@@ -93,6 +91,11 @@ pub(crate) trait Connection: Send {
 
     /// Whether space that becomes free is overwritten, so that no old copy of erased text is left in it.
     fn overwrite_freed(&self, on: bool) -> Result<()>;
+
+    /// Lets the database go on with numbers that it gives to rows itself, behind those of rows that were copied.
+    fn continue_numbers(&self) -> Result<()> {
+        Ok(())
+    }
 
     /// Does what is due after a commit, once its callers are answered.
     fn after_commit(&self) {}

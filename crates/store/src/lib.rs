@@ -5,6 +5,7 @@
 //! several processes share it.
 
 mod batch;
+pub mod copying;
 mod database;
 mod error;
 mod policy_cache;
@@ -88,8 +89,13 @@ struct Inner {
 }
 
 impl Store {
-    /// Opens or creates the database at `path` and brings its schema up to date.
+    /// Opens or creates the database at `path` and brings its schema up to date. Refuses one that [`copying`] has not completed.
     pub fn open(path: &Path) -> CoreResult<Self> {
+        Self::open_unfinished(path)?.finished()
+    }
+
+    /// The same, also where a copy is not complete.
+    pub fn open_unfinished(path: &Path) -> CoreResult<Self> {
         let connection = sqlite::open(path)?;
         let row_cache = Arc::new(RowCache::new(sqlite::version_of(path)));
         let readers = Readers::new(sqlite::readers(path), None, 0);
@@ -97,9 +103,15 @@ impl Store {
         Ok(Self { inner: Arc::new(inner) })
     }
 
-    /// Opens a database on Postgres and brings its schema up to date.
+    /// Opens a database on Postgres and brings its schema up to date. Refuses one that [`copying`] has not completed.
     #[cfg(feature = "postgres")]
     pub fn open_postgres(settings: postgres::PostgresSettings) -> CoreResult<Self> {
+        Self::open_postgres_unfinished(settings)?.finished()
+    }
+
+    /// The same, also where a copy is not complete.
+    #[cfg(feature = "postgres")]
+    pub fn open_postgres_unfinished(settings: postgres::PostgresSettings) -> CoreResult<Self> {
         let (pool_max, pool_min) = (settings.pool_max, settings.pool_min);
         let postgres::Opened { writer, version, readers, look_ups, replica, outage } = postgres::open(settings)?;
         let of_readers = Arc::new(RowCache::new(Box::new(|| None)));
@@ -110,6 +122,13 @@ impl Store {
         inner.outage = Some(outage);
         inner.replica = replica.map(Arc::new);
         Ok(Self { inner: Arc::new(inner) })
+    }
+
+    fn finished(self) -> CoreResult<Self> {
+        if self.read(|tx| Ok(copying::is_unfinished(tx)?))? {
+            return Err(copying::unfinished().into());
+        }
+        Ok(self)
     }
 
     fn start(

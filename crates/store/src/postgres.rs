@@ -17,7 +17,7 @@ mod plans;
 mod replica;
 mod session;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod values;
 
 use std::{
@@ -25,7 +25,8 @@ use std::{
     net::IpAddr,
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    thread,
+    time::{Duration, Instant},
 };
 
 use batches::Batches;
@@ -44,6 +45,7 @@ use tokio_postgres::{
     Client, Config, SimpleQueryMessage,
     config::{Host, SslMode},
     error::SqlState,
+    types::Type,
 };
 use tokio_postgres_rustls::MakeRustlsConnect;
 
@@ -80,6 +82,7 @@ pub const DEFAULT_POOL_MAX: usize = 16;
 pub const DEFAULT_POOL_MIN: usize = 1;
 
 /// How to reach a database.
+#[derive(Clone)]
 pub struct PostgresSettings {
     config: Config,
     root_certificates: Option<PathBuf>,
@@ -142,6 +145,24 @@ impl PostgresSettings {
         config.tcp_user_timeout(UNACKNOWLEDGED_LIMIT);
         let (pool_max, pool_min) = (DEFAULT_POOL_MAX, DEFAULT_POOL_MIN);
         Ok(Self { config, root_certificates, pool_max, pool_min, named_statements: None, replica: None })
+    }
+}
+
+/// Where the database is, without the password.
+impl fmt::Display for PostgresSettings {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let host = |(index, host): (usize, &Host)| {
+            let name = match host {
+                Host::Tcp(name) => name.clone(),
+                #[cfg(unix)]
+                Host::Unix(path) => path.display().to_string(),
+            };
+            let ports = self.config.get_ports();
+            // One port may stand for all hosts.
+            ports.get(index).or(ports.first()).map_or(name.clone(), |port| format!("{name}:{port}"))
+        };
+        let hosts: Vec<_> = self.config.get_hosts().iter().enumerate().map(host).collect();
+        write!(formatter, "postgres://{}/{}", hosts.join(","), self.config.get_dbname().unwrap_or_default())
     }
 }
 
@@ -345,6 +366,42 @@ pub(crate) struct Opened {
     pub(crate) look_ups: LookUps,
     pub(crate) outage: Arc<Outage>,
 }
+
+/// Prepares a database to be copied from: refuses one without a store, and one that servers are connected to. Nothing is changed.
+/// Returns settings by which this process is told from a server.
+pub fn require_alone(mut settings: PostgresSettings) -> Result<PostgresSettings> {
+    let of_servers = settings.config.get_application_name().unwrap_or_default().to_owned();
+    settings.config.application_name(COPY_NAME);
+    let server = Server::start(settings.clone(), Some(Arc::default()))?;
+    let client = migrations::connect(&server)?;
+    let begun = Instant::now();
+    loop {
+        let found = block_on(client.query_typed_one(OTHERS, &[(&of_servers, Type::TEXT)]));
+        let (has_store, others): (bool, i64) =
+            found.and_then(|row| Ok((row.try_get(0)?, row.try_get(1)?))).map_err(|error| Failure::of(&error).error)?;
+        if !has_store {
+            return Err(Error::new(Code::NotFound, format!("there is no store in the database {settings}")));
+        }
+        if others == 0 {
+            return Ok(settings);
+        }
+        if begun.elapsed() > OTHERS_LIMIT {
+            let message =
+                format!("{others} connections of servers to the database {settings} are open: stop the servers first");
+            return Err(Error::new(Code::Conflict, message));
+        }
+        thread::sleep(OTHERS_PAUSE);
+    }
+}
+
+/// The application name of a process that copies.
+const COPY_NAME: &str = "haldir migrate copy";
+/// Whether there is a store, and how many connections servers have.
+const OTHERS: &str = "SELECT to_regclass('haldir.schema_migrations') IS NOT NULL, count(*) FROM pg_stat_activity
+    WHERE datname = current_database() AND application_name = $1 AND pid <> pg_backend_pid()";
+/// How long connections of a server that has just ended may be there still.
+const OTHERS_LIMIT: Duration = Duration::from_secs(5);
+const OTHERS_PAUSE: Duration = Duration::from_millis(100);
 
 /// Opens a database and brings its schema up to date.
 pub(crate) fn open(mut settings: PostgresSettings) -> Result<Opened> {

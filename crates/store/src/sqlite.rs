@@ -22,7 +22,11 @@ pub use migrations::{Migration, MigrationState, Migrator};
 use rusqlite::OpenFlags;
 pub(crate) use wal_index::version_of;
 
-use crate::{database::Connection, error::Result, readers::Open};
+use crate::{
+    database::{ColumnType, Connection},
+    error::{Error, Result},
+    readers::Open,
+};
 
 /// KiB of pages that each reader keeps at most: of a log that is verified, 4,096 entries and what is said of them.
 const READER_CACHE_KIB: i64 = 4_096;
@@ -56,6 +60,41 @@ pub(crate) fn readers(path: &Path) -> Open {
         connection.pragma_update(None, "cache_size", -READER_CACHE_KIB)?;
         Ok(Box::new(SqliteConnection::reader(connection)))
     })
+}
+
+/// A column of a table that holds a part of a store.
+#[derive(Clone, Debug)]
+pub(crate) struct SchemaColumn {
+    pub(crate) table: String,
+    pub(crate) name: String,
+    pub(crate) column_type: ColumnType,
+    /// Its place in the primary key, from 1; 0 is not in it.
+    pub(crate) key_place: i64,
+}
+
+const SCHEMA_COLUMNS: &str = "SELECT tables.name, columns.name, columns.type, columns.pk
+    FROM pragma_table_list AS tables JOIN pragma_table_info(tables.name) AS columns
+    WHERE tables.schema = 'main' AND tables.type = 'table' AND tables.name NOT LIKE 'sqlite\\_%' ESCAPE '\\'
+        AND tables.name <> 'schema_migrations'
+    ORDER BY tables.name, columns.cid";
+
+/// The columns of all tables that the migrations make, but for the record of the migrations themselves.
+pub(crate) fn schema_columns() -> Result<Vec<SchemaColumn>> {
+    let mut made = rusqlite::Connection::open_in_memory()?;
+    Migrator::new(&mut made).up()?;
+    let mut statement = made.prepare(SCHEMA_COLUMNS)?;
+    let mut rows = statement.query([])?;
+    let mut columns = Vec::new();
+    while let Some(row) = rows.next()? {
+        let column_type = match row.get_ref(2)?.as_str().map_err(Error::internal)? {
+            "INTEGER" => ColumnType::Integer,
+            "TEXT" => ColumnType::Text,
+            "BLOB" => ColumnType::Blob,
+            other => return Err(Error::internal(format!("a column of the type {other}"))),
+        };
+        columns.push(SchemaColumn { table: row.get(0)?, name: row.get(1)?, column_type, key_place: row.get(3)? });
+    }
+    Ok(columns)
 }
 
 #[cfg(test)]

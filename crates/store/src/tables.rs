@@ -26,7 +26,8 @@ pub(crate) mod webhooks;
 
 /// All statements, with their names.
 #[cfg(test)]
-pub(crate) const ALL: [&[(&str, &str)]; 23] = [
+pub(crate) const ALL: [&[(&str, &str)]; 24] = [
+    crate::copying::ALL,
     appending::ALL,
     approvals::ALL,
     audit::ALL,

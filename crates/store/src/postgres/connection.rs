@@ -45,6 +45,12 @@ statements! {
     FORGET_BATCHES = "DELETE FROM haldir.batches WHERE at < now() - interval '7 days'";
 }
 
+const CONTINUE_NUMBERS: [&str; 2] = [
+    "SELECT setval(pg_get_serial_sequence('haldir.logs', 'log'), greatest(max(log), 0) + 1, false) FROM haldir.logs",
+    "SELECT setval(pg_get_serial_sequence('haldir.former_secrets', 'id'), greatest(max(id), 0) + 1, false)
+        FROM haldir.former_secrets",
+];
+
 /// A connection to which statements are sent; it connects anew once it was lost.
 pub(super) struct PostgresConnection {
     server: Arc<Server>,
@@ -295,6 +301,10 @@ impl database::Connection for PostgresConnection {
     fn retry(&self) -> Retry {
         let is_lost = self.session.borrow().as_ref().is_none_or(Session::is_closed);
         self.retry.get().unwrap_or(if is_lost { Retry::Again } else { Retry::Never })
+    }
+
+    fn continue_numbers(&self) -> Result<()> {
+        CONTINUE_NUMBERS.iter().try_for_each(|sql| self.rows(sql, &[]).map(drop))
     }
 
     /// Where a row version lay is overwritten when the server vacuums and uses the page again; no client can ask for more.

@@ -44,7 +44,16 @@ const PLACE: (&str, &str) = (
 );
 
 /// What a phrase of SQLite's is called here.
-const PHRASES: [(&str, &str); 7] = [
+const PHRASES: [(&str, &str); 12] = [
+    // Statements that copy whole tables.
+    ("SELECT place, id, at, kind", "SELECT (log << 40) + seq AS place, id, at, kind"),
+    (
+        "FROM audit_entries WHERE place > ?1 ORDER BY place LIMIT",
+        "FROM audit_entries WHERE (log, seq) > (?1 >> 40, ?1 & 1099511627775) ORDER BY log, seq LIMIT",
+    ),
+    ("SELECT base, tenant FROM logs", "SELECT log << 40 AS base, tenant FROM logs"),
+    ("WHERE base > ?1 ORDER BY base LIMIT", "WHERE log > ?1 >> 40 ORDER BY log LIMIT"),
+    ("INSERT INTO logs (base, tenant) VALUES (?1, ?2)", "INSERT INTO logs (log, tenant) VALUES (?1 >> 40, ?2)"),
     (crate::statements::seq!(), "seq"),
     ("ORDER BY place", "ORDER BY seq"),
     ("json_each(upstreams)", "jsonb_array_elements_text(upstreams::jsonb) AS value"),
@@ -80,7 +89,7 @@ fn in_schema(sql: &str) -> String {
         let mut out = pieces.next().unwrap_or_default().to_owned();
         for piece in pieces {
             let name = piece.find(|c: char| !c.is_ascii_lowercase() && c != '_').unwrap_or(piece.len());
-            let is_table = name > 0 && !piece[name..].starts_with(['(', '.']);
+            let is_table = name > 0 && !piece[name..].starts_with(['(', '.']) && !piece.starts_with("pg_");
             out.extend([word, if is_table { "haldir." } else { "" }, piece]);
         }
         text = out;

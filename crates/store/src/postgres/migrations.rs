@@ -39,10 +39,15 @@ const LOCK: &str = "SELECT pg_advisory_xact_lock(114784820031858)";
 
 /// Applies what is pending. Several processes may do this at once: one does, and the others find it done.
 pub(super) fn up(server: &Server) -> Result<()> {
+    block_on(migrate(&connect(server)?)).map_err(|error| Failure::of(&error).error)?
+}
+
+/// Connects to a database that may just be starting.
+pub(super) fn connect(server: &Server) -> Result<Client> {
     let until = Instant::now() + START_LIMIT;
-    let client = loop {
+    loop {
         match server.connect() {
-            Ok((client, _)) => break client,
+            Ok((client, _)) => return Ok(client),
             Err(failure) if failure.retry == Retry::Again && Instant::now() < until => thread::sleep(START_PAUSE),
             Err(failure) => {
                 let outage = server.outage.as_ref().and_then(|outage| outage.current());
@@ -50,8 +55,7 @@ pub(super) fn up(server: &Server) -> Result<()> {
                 return Err(cause.map_or(failure.error, |cause| Error::new(Code::Unavailable, cause)));
             }
         }
-    };
-    block_on(migrate(&client)).map_err(|error| Failure::of(&error).error)?
+    }
 }
 
 async fn migrate(client: &Client) -> Result<Result<()>, PgError> {

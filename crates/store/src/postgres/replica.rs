@@ -77,6 +77,7 @@ const LOOK: &str = look!("");
 const READ: &str = look!(", (SELECT count(*) FROM tenants WHERE id = ?1)");
 
 /// How to reach a replica, and how old its data may be.
+#[derive(Clone)]
 pub struct ReplicaSettings {
     /// Its address.
     pub at: PostgresSettings,

@@ -24,14 +24,14 @@ use crate::{
 const SERVER: &str = "HALDIR_TEST_POSTGRES";
 
 /// A database of its own for one test.
-pub(super) struct Database {
+pub(crate) struct Database {
     server: String,
     name: String,
 }
 
 impl Database {
     /// `None`, and a word about it, where there is no server.
-    pub(super) fn create(name: &str) -> Option<Self> {
+    pub(crate) fn create(name: &str) -> Option<Self> {
         let Ok(server) = env::var(SERVER) else {
             eprintln!("left out: {SERVER} names no server");
             return None;
@@ -46,7 +46,7 @@ impl Database {
         format!("{address}/{}", self.name)
     }
 
-    fn settings(&self) -> PostgresSettings {
+    pub(crate) fn settings(&self) -> PostgresSettings {
         PostgresSettings::parse(&self.settings_url()).unwrap()
     }
 
