@@ -19,8 +19,8 @@ use std::{
 use clap::{Args, builder::Resettable};
 pub use limits::LimitOptions;
 pub use master_key::{
-    KeySource, file as key_file, next_file, read_file as read_key_file, settle_next, write as write_key,
-    write_new as write_key_to, write_next,
+    KeySource, file as key_file, from_variable as key_of_environment, next_file, read_file as read_key_file,
+    settle_next, write as write_key, write_new as write_key_to, write_next,
 };
 use zeroize::Zeroizing;
 
@@ -258,17 +258,23 @@ impl StoreOptions {
 #[cfg(feature = "postgres")]
 impl StoreOptions {
     fn open_postgres(&self, url: &str) -> Result<Store> {
-        let mut settings = PostgresSettings::parse(url).map_err(|error| bad_setting("HALDIR_DB", &error.message))?;
-        settings.pool_max = self.pg_pool_max.map_or(settings.pool_max, usize::from);
-        settings.pool_min = self.pg_pool_min.map_or(settings.pool_min, usize::from);
+        let mut settings = self.postgres_settings(url).map_err(|error| bad_setting("HALDIR_DB", &error.message))?;
         if settings.pool_min > settings.pool_max {
             let (least, most) = (settings.pool_min, settings.pool_max);
             let problem = format!("is {least}, and must be at most HALDIR_PG_POOL_MAX, which is {most}");
             return Err(bad_setting("HALDIR_PG_POOL_MIN", &problem));
         }
-        settings.named_statements = self.pg_prepare;
         settings.replica = self.replica(settings.pool_max)?.map(Box::new);
         Store::open_postgres(settings)
+    }
+
+    /// How the database at this address is reached, without a replica.
+    pub fn postgres_settings(&self, url: &str) -> Result<PostgresSettings> {
+        let mut settings = PostgresSettings::parse(url)?;
+        settings.pool_max = self.pg_pool_max.map_or(settings.pool_max, usize::from);
+        settings.pool_min = self.pg_pool_min.map_or(settings.pool_min, usize::from);
+        settings.named_statements = self.pg_prepare;
+        Ok(settings)
     }
 
     fn replica(&self, pool_max: usize) -> Result<Option<ReplicaSettings>> {
@@ -281,12 +287,14 @@ impl StoreOptions {
 }
 
 #[cfg(not(feature = "postgres"))]
+pub const NO_POSTGRES: &str =
+    "this build has no Postgres: published programs have, and so has one built with --features postgres";
+
+#[cfg(not(feature = "postgres"))]
 impl StoreOptions {
     #[allow(clippy::unused_self)]
     fn open_postgres(&self, _url: &str) -> Result<Store> {
-        let problem =
-            "this build has no Postgres: published programs have, and so has one built with --features postgres";
-        Err(bad_setting("HALDIR_DB", problem))
+        Err(bad_setting("HALDIR_DB", NO_POSTGRES))
     }
 }
 

@@ -5,6 +5,7 @@
 pub mod mirrors;
 mod retention;
 pub mod store_copy;
+pub mod store_transfer;
 pub mod tampering_demo;
 pub mod tool_changes;
 mod tree_heads;

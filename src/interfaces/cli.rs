@@ -196,7 +196,7 @@ enum Command {
     Restore(restore::RestoreOptions),
     /// Put a new encryption key into use for the local store.
     Rekey,
-    /// Show, apply and verify the migrations of the local store.
+    /// Show, apply and verify the migrations of the local store; copy a store to Postgres or back.
     #[command(subcommand)]
     Migrate(migrate::MigrateCommand),
     /// Write a folder with what a server of your own needs: settings, systemd, compose, reverse proxies.
@@ -286,7 +286,10 @@ fn execute(cli: Cli) -> Result<ExitCode, CommandError> {
     logging::start(log)?;
     if matches!(
         command,
-        Command::Backup(_) | Command::Restore(_) | Command::Rekey | Command::Migrate(migrate::MigrateCommand::Up)
+        Command::Backup(_)
+            | Command::Restore(_)
+            | Command::Rekey
+            | Command::Migrate(migrate::MigrateCommand::Up | migrate::MigrateCommand::Copy(_))
     ) {
         target::require_no_key_of_environment()?;
     }

@@ -5,9 +5,13 @@ use serde::{Deserialize, Serialize};
 
 use super::tree::{self, Tree};
 use crate::{
-    call::{PublishedKey, ReadContext, ReadOperation},
+    call::{Keyring, PublishedKey, ReadContext, ReadOperation},
     error::{Code, Result},
-    store::tree::{Heads, RecordedHead},
+    model::TenantId,
+    store::{
+        ReadTx,
+        tree::{Heads, RecordedHead},
+    },
 };
 
 /// Heads that are read at a time.
@@ -47,12 +51,18 @@ impl ReadOperation for VerifyTreeHeads {
     type Output = HeadsVerification;
 
     fn run(self, cx: &ReadContext<'_>) -> Result<HeadsVerification> {
-        let tenant = &cx.caller.tenant;
-        let mut tree = Tree::open(cx.tx, &cx.services.keyring, tenant)?;
-        let signing = cx.services.keyring.signing_keys(cx.tx)?;
+        HeadsVerification::of(cx.tx, &cx.services.keyring, &cx.caller.tenant)
+    }
+}
+
+impl HeadsVerification {
+    /// Checks the heads of this tenant's log.
+    pub fn of(tx: &ReadTx, keyring: &Keyring, tenant: &TenantId) -> Result<Self> {
+        let mut tree = Tree::open(tx, keyring, tenant)?;
+        let signing = keyring.signing_keys(tx)?;
         let (mut checked, mut before, mut first_break) = (0_u64, i64::MAX, None);
         'pages: loop {
-            let heads = cx.tx.recorded_heads(tenant, Heads::Before(before), AT_A_TIME)?;
+            let heads = tx.recorded_heads(tenant, Heads::Before(before), AT_A_TIME)?;
             let Some(last) = heads.last() else { break };
             before = last.tree_size;
             for head in &heads {
@@ -68,7 +78,17 @@ impl ReadOperation for VerifyTreeHeads {
             Some(bad) => format!("the head of {} entries: {}", bad.tree_size, bad.problem),
         };
         let verified = first_break.is_none();
-        Ok(HeadsVerification { verified, heads_checked: checked, tree_size: tree.size(), message, first_break })
+        Ok(Self { verified, heads_checked: checked, tree_size: tree.size(), message, first_break })
+    }
+
+    /// Whether all is good.
+    pub fn is_verified(&self) -> bool {
+        self.verified
+    }
+
+    /// In one sentence.
+    pub fn message(&self) -> &str {
+        &self.message
     }
 }
 

@@ -45,6 +45,7 @@ mod keys_and_roles;
 mod layers;
 mod led_astray;
 mod mirrors;
+mod moving;
 mod nodes;
 mod operating;
 mod otlp;

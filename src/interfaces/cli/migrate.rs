@@ -1,5 +1,7 @@
 //! `haldir migrate`: the schema of the local store, one numbered migration after the other, each with the digest of
-//! what was applied.
+//! what was applied; and a copy of a store in another database.
+
+mod copy;
 
 use std::process::ExitCode;
 
@@ -26,6 +28,8 @@ pub enum MigrateCommand {
     Up,
     /// Check that what was applied is what this build has. Changes nothing; exit code 1 if it is not.
     Verify,
+    /// Copy a whole store between a file and Postgres, and verify the copy. Run again after an interruption, it goes on.
+    Copy(copy::CopyOptions),
 }
 
 pub fn run(command: &MigrateCommand, global: &GlobalOptions) -> Result<ExitCode, CommandError> {
@@ -33,6 +37,7 @@ pub fn run(command: &MigrateCommand, global: &GlobalOptions) -> Result<ExitCode,
         MigrateCommand::Status => status(global)?,
         MigrateCommand::Up => up(global)?,
         MigrateCommand::Verify => return verify(global),
+        MigrateCommand::Copy(options) => copy::run(options, global)?,
     }
     Ok(ExitCode::SUCCESS)
 }

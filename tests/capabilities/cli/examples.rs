@@ -110,6 +110,12 @@ const LASTING: [(&str, &str); 12] = [
 
 /// Those that need something that no store here has: their exit code, and what they say.
 const REFUSED: &[(&str, i32, &str)] = &[
+    #[cfg(feature = "postgres")]
+    ("haldir migrate copy --from haldir.db --to postgres", 1, "no encryption key of the source"),
+    #[cfg(not(feature = "postgres"))]
+    ("haldir migrate copy --from haldir.db --to postgres", 2, "no Postgres"),
+    ("haldir migrate copy --from haldir.db --to \"$DATABASE_URL\"", 2, "--to: a store is sqlite:PATH"),
+    ("haldir migrate copy --from \"$DATABASE_URL\"", 2, "--from: a store is sqlite:PATH"),
     ("haldir upstreams logs github", 1, "no server of that name was started"),
     ("haldir webhooks resend 1 --event", 1, "a dead letter of this event was not found"),
     #[cfg(not(feature = "cedar"))]

@@ -109,7 +109,7 @@ const CHANGING: [&str; 40] = [
 ];
 
 /// Those that have no snapshot, and why.
-const WITHOUT: [(&str, &str); 16] = [
+const WITHOUT: [(&str, &str); 17] = [
     ("approvals watch", "a live view: see live.rs"),
     ("audit mirror", "goes on until it is ended: see audit.rs"),
     ("audit witness", "goes on until it is ended: see audit.rs"),
@@ -119,6 +119,7 @@ const WITHOUT: [(&str, &str); 16] = [
     ("log show", "shows hashes of times: see history.rs"),
     ("login", "asks a server: see profiles.rs"),
     ("man", "a page for man"),
+    ("migrate copy", "needs a second database: see moving.rs"),
     ("migrate status", "names the newest migration: see store.rs"),
     ("migrate up", "names the newest migration: see store.rs"),
     ("migrate verify", "names the newest migration: see store.rs"),

@@ -15,7 +15,7 @@ use haldir::crypto::Key;
 /// The variable that names a server to test with: `postgres://USER@HOST:PORT/DATABASE`. Each store gets a database of its own there.
 const SERVER: &str = "HALDIR_TEST_POSTGRES";
 /// The encryption key of every store there: 32 bytes as base64.
-const KEY: &str = "dGVzdHMga2VlcCBubyBzZWNyZXRzIGluIHN0b3JlcyE=";
+pub const KEY: &str = "dGVzdHMga2VlcCBubyBzZWNyZXRzIGluIHN0b3JlcyE=";
 /// Functions of SQLite's that tests call.
 const FUNCTIONS: &str = "CREATE SCHEMA tests; CREATE FUNCTION tests.zeroblob(size BIGINT) RETURNS BYTEA
     LANGUAGE sql IMMUTABLE AS $$ SELECT decode(repeat('00', size::int), 'hex') $$";

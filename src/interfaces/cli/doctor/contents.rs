@@ -23,7 +23,7 @@ use crate::{
     error::{Error, Result},
     gate::authenticate::is_live,
     model::{Caller, Ceilings, Clock, Role, TenantId, Tier, UnixMicros, time::SystemClock},
-    store::{ReadTx, Webhook, WebhookState, sqlite::Inspection},
+    store::{ReadTx, Webhook, WebhookState, copying, sqlite::Inspection},
     watch::{ahead_of_clock::MAX_SECONDS, verify_audit_trail::Verification},
     webhooks::DEAD_AFTER,
 };
@@ -47,6 +47,11 @@ pub(super) fn examine(global: &GlobalOptions, path: &Path) -> Vec<Check> {
     }];
     let (migrations, is_current) = migrations(&mut inspection);
     checks.push(migrations);
+    if is_current && inspection.read(copying::is_unfinished).is_ok_and(|is_unfinished| is_unfinished) {
+        let detail = "the store is the target of a copy that has not ended";
+        checks.push(Check::fail("copy", detail, "run the same `haldir migrate copy` again"));
+        return checks;
+    }
     let (key, services) = encryption_key(global, is_current.then_some(&inspection));
     checks.push(key);
     if is_current {
