@@ -286,6 +286,7 @@ impl StoreOptions {
     }
 }
 
+/// Why an address of Postgres is refused.
 #[cfg(not(feature = "postgres"))]
 pub const NO_POSTGRES: &str =
     "this build has no Postgres: published programs have, and so has one built with --features postgres";

@@ -1,5 +1,5 @@
 use super::*;
-use crate::database::{ColumnType, Columns, FromRow};
+use crate::database::ColumnType;
 
 /// Rows of the log: several batches.
 const ENTRIES: i64 = 5_000;
@@ -256,7 +256,11 @@ async fn a_batch_has_a_bound_in_rows_and_in_bytes() {
 #[cfg(feature = "postgres")]
 mod on_postgres {
     use super::*;
-    use crate::{postgres::tests::Database, tables::appending::NEW_LOG};
+    use crate::{
+        database::{Columns, FromRow},
+        postgres::tests::Database,
+        tables::appending::NEW_LOG,
+    };
 
     #[tokio::test(flavor = "multi_thread")]
     async fn a_store_is_the_same_after_a_copy_to_postgres_and_back_whatever_interrupts_them() {
