@@ -6,7 +6,8 @@ use crate::tables::{appending, approvals, keys, payments, secrets, sessions};
 /// Statements that follow no rule. A log's number stands in front of its entries' numbers here, not in one integer with them.
 const OWN: [(&str, &str); 8] = [
     (appending::BASE, "SELECT log << 40 FROM logs WHERE tenant = $1"),
-    (appending::NEW_LOG, "INSERT INTO logs (tenant) VALUES ($1) RETURNING log << 40"),
+    // Unlike a shift, a product that has no place in an integer is an error: from 8,388,608 logs on.
+    (appending::NEW_LOG, "INSERT INTO logs (tenant) VALUES ($1) RETURNING log * 1099511627776"),
     (
         appending::INSERT_ENTRY,
         "INSERT INTO audit_entries (log, seq, id, at, kind, session_id, agent_id, tool, action, cost, flagged, flag_reason, actor,

@@ -5,7 +5,7 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use tokio_postgres::{
@@ -27,8 +27,6 @@ use crate::{
 
 /// Statements of one look-up, at most.
 const MAX_STATEMENTS: usize = 8;
-/// After a failed attempt to connect, look-ups fail for so long without another attempt.
-const CONNECT_PAUSE: Duration = Duration::from_millis(200);
 
 /// The connection that look-ups share; it is opened when it is needed.
 pub(crate) struct LookUps {
@@ -88,11 +86,13 @@ impl LookUps {
         if let Some(shared) = self.open() {
             return Ok(shared);
         }
+        let arrived = Instant::now();
         let mut failed_at = self.failed_at.lock().await;
         if let Some(shared) = self.open() {
             return Ok(shared);
         }
-        if failed_at.is_some_and(|at| at.elapsed() < CONNECT_PAUSE) {
+        // Many that wait for the same attempt fail together, not one attempt after the other.
+        if failed_at.is_some_and(|at| at >= arrived) {
             return Err(Error::new(Code::Unavailable, UNREACHABLE));
         }
         let server = Arc::clone(&self.server);

@@ -13,6 +13,3 @@ DO $$ BEGIN
             autovacuum_vacuum_insert_scale_factor = 0, autovacuum_vacuum_insert_threshold = 1000000)', part);
     END LOOP;
 END $$;
-
--- A log's number stands in front of its entries' numbers in one integer, which has room for so many.
-ALTER TABLE logs ADD CONSTRAINT log_has_a_place CHECK (log BETWEEN 0 AND 8388607);
