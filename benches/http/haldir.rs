@@ -183,8 +183,8 @@ impl Haldir {
 
 /// Makes a key, as the body says, and a session.
 pub fn begin(address: SocketAddr, key: &Value) -> Result<Subject> {
-    let nobody = Caller { address, key: None, session: None };
-    let (_, key) = expect(201, &nobody, ("POST", "/v1/keys", &key.to_string()))?;
+    let anonymous = Caller { address, key: None, session: None };
+    let (_, key) = expect(201, &anonymous, ("POST", "/v1/keys", &key.to_string()))?;
     let key = text(&key, "key")?;
     let caller = Caller { address, key: Some(&key), session: None };
     let session = json!({ "agent_id": "bench", "scopes": ["read", "spend", "execute"], "ttl": 0 });
