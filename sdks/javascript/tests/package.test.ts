@@ -1,0 +1,66 @@
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { test } from "node:test";
+import { promisify } from "node:util";
+import { house } from "./house.ts";
+import { openAI } from "./model.ts";
+
+const run = promisify(execFile);
+const root = join(import.meta.dirname, "..");
+const manifest = JSON.parse(await readFile(join(root, "package.json"), "utf8")) as {
+  version: string;
+  exports: Record<string, { types: string; default: string }>;
+  dependencies?: object;
+};
+const MAX_PACKED_BYTES = 100_000;
+await house();
+const model = await openAI();
+
+test("the package has the version of the program, and no dependencies", async () => {
+  const workspace = await readFile(join(root, "Cargo.toml"), "utf8");
+  assert.equal(manifest.version, /^version = "(.+)"$/m.exec(workspace)?.[1]);
+  assert.equal(manifest.dependencies, undefined);
+});
+
+test("the package has the compiled code, the README and the licence, and is small", async () => {
+  const { stdout } = await run("npm", ["pack", "--dry-run", "--json", "--ignore-scripts"], { cwd: root });
+  const report: unknown = JSON.parse(stdout);
+  const [packed] = Object.values(report as object) as [{ size: number; files: { path: string }[] }];
+  const paths = packed.files.map(({ path }) => path);
+  const others = paths.filter((path) => !/^dist\/(generated\/)?[\w-]+\.(js|d\.ts)$/.test(path)).sort();
+  assert.deepEqual(others, ["LICENSE", "README.md", "package.json"]);
+  for (const { types, default: code } of Object.values(manifest.exports)) {
+    for (const path of [types, code]) assert.ok(paths.includes(path.replace("./", "")), path);
+  }
+  assert.ok(packed.size < MAX_PACKED_BYTES, `${packed.size} bytes`);
+});
+
+test("the compiled code imports nothing but itself and the framework of its adapter", async () => {
+  const allowed: Record<string, string[]> = { "ai.js": ["ai"] };
+  for (const file of await readdir(join(root, "dist"), { recursive: true })) {
+    if (!file.endsWith(".js")) continue;
+    const text = await readFile(join(root, "dist", file), "utf8");
+    const imported = [...text.matchAll(/\bfrom "([^".][^"]*)"/g)].map(([, name]) => name!);
+    assert.deepEqual(imported.filter((name) => !allowed[file]?.includes(name)), [], file);
+  }
+});
+
+const EXPECTED: [output: RegExp, calls?: [string, object][]][] = [
+  [/^budget_exceeded amount .* 7\.01$/m],
+  [/^0\.3$/m],
+  [/did not allow the call of delete[^]*three books 0\.0023 \[[^]*(aud_\S+ true\n){3}/],
+  [/^done 0\.00675 \[\]$/m, [["search", { query: "book" }], ["buy", { item: "book", price: "12.99" }]]],
+];
+
+test("the README's programs do what it says", async () => {
+  const folder = join(root, "examples/readme");
+  const files = (await readdir(folder)).sort();
+  assert.equal(files.length, EXPECTED.length);
+  for (const [index, [output, calls = []]] of EXPECTED.entries()) {
+    model.calls = calls;
+    const { stdout } = await run(process.execPath, [join(folder, files[index]!)], { timeout: 30_000 });
+    assert.match(stdout, output, files[index]);
+  }
+});
