@@ -138,7 +138,7 @@ fn the_dockerfile_sets_only_variables_that_the_program_reads() {
     for (name, value) in [("HALDIR_DB", "/data/haldir.db"), ("PORT", "8000")] {
         assert!(dockerfile.contains(&format!("ENV {name}={value}\n")), "{name} is not set");
     }
-    assert!(dockerfile.contains("\nUSER haldir\n"), "the server runs as root");
+    assert!(dockerfile.contains("\nUSER 10001:10001\n"), "the server runs as root");
     assert!(dockerfile.contains("VOLUME /data"));
 }
 
