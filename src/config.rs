@@ -1,40 +1,43 @@
 //! What an operator sets: by flag, by environment variable, or in a config file, in this order.
 
 pub mod address;
+mod ceilings;
 pub mod duration;
 mod file;
 mod limits;
 pub mod logging;
 mod master_key;
+mod postgres;
 
 use std::{
     fs::File,
     io::Read,
     path::{Path, PathBuf},
-    str::FromStr,
     sync::Arc,
     time::Duration,
 };
 
+pub use ceilings::CeilingOptions;
 use clap::{Args, builder::Resettable};
 pub use limits::LimitOptions;
 pub use master_key::{
     KeySource, file as key_file, from_variable as key_of_environment, next_file, read_file as read_key_file,
     settle_next, write as write_key, write_new as write_key_to, write_next,
 };
+#[cfg(not(feature = "postgres"))]
+pub use postgres::NO_POSTGRES;
+pub use postgres::postgres_without_password;
 use zeroize::Zeroizing;
 
-#[cfg(feature = "postgres")]
-use crate::store::postgres::{DEFAULT_MAX_AGE, PostgresSettings, ReplicaSettings};
 use crate::{
     call::{RateLimits, Settings, ToolNames, WebhookPace},
     crypto::Key,
     error::{Code, Error, Result},
     jobs::store_copy,
-    model::{Ceilings, Clock, Money, Scopes, time::SystemClock},
+    model::{Clock, time::SystemClock},
     operations::Haldir,
     outbound::{Outbound, connect::OptionsByOrigin},
-    store::{Store, is_postgres_url},
+    store::is_postgres_url,
     upstream::{UpstreamLimits, child::Children},
 };
 
@@ -82,61 +85,6 @@ pub struct StoreOptions {
     #[arg(long, env = "HALDIR_TEST_UPSTREAM_LIMITS", value_name = "MILLIS,BYTES", value_parser = parse_upstream_limits,
         hide = true, global = true)]
     pub upstream_limits: Option<UpstreamLimits>,
-}
-
-/// The ceilings of what agents may give themselves, whatever their key allows.
-#[derive(Args, Clone, Debug, Default)]
-pub struct CeilingOptions {
-    /// Scopes that a session may have, separated by commas. Default for the local tenant: all but admin and *.
-    #[arg(long, env = "HALDIR_MAX_SCOPES", value_name = "LIST", global = true)]
-    pub max_scopes: Option<String>,
-    /// The most that one session may spend, in USD. Default for the local tenant: 100.
-    #[arg(long, env = "HALDIR_MAX_SPEND", value_name = "USD", global = true)]
-    pub max_spend: Option<String>,
-    /// The most that all sessions of a key, or of the keyless local agent, may spend together in a UTC day, in USD, however
-    /// many sessions and processes there are. Default: no limit.
-    #[arg(long, env = "HALDIR_MAX_DAILY_SPEND", value_name = "USD", global = true)]
-    pub max_daily_spend: Option<String>,
-    /// The longest life of a session, such as 8h; a number is seconds. Default for the local tenant: 1d.
-    #[arg(long, env = "HALDIR_MAX_TTL", value_name = "DURATION", global = true, value_parser = duration::parse_seconds)]
-    pub max_ttl: Option<i64>,
-}
-
-/// Ceilings of the local tenant, unless the operator sets others.
-const DEFAULT_MAX_SPEND: Money = Money::from_units(100);
-const DEFAULT_MAX_TTL: i64 = 86_400;
-
-impl CeilingOptions {
-    /// The ceilings of the keyless local agent: what is set, and careful defaults for the rest.
-    fn local(&self) -> Result<Ceilings> {
-        let set = self.set()?;
-        Ok(Ceilings {
-            admin: set.scopes.is_some(),
-            spend: set.spend.or(Some(DEFAULT_MAX_SPEND)),
-            daily: set.daily,
-            ttl: set.ttl.or(Some(DEFAULT_MAX_TTL)),
-            scopes: set.scopes,
-        })
-    }
-
-    /// What is set, and nothing else.
-    fn set(&self) -> Result<Ceilings> {
-        let scopes = self.max_scopes.as_deref().map(Scopes::parse_list).transpose();
-        let amount = |text: &Option<String>| match text.as_deref().map(Money::from_str).transpose()? {
-            Some(spend) if spend.is_negative() => Err("must be at least 0".to_owned()),
-            spend => Ok(spend),
-        };
-        if self.max_ttl.is_some_and(|ttl| ttl < 1) {
-            return Err(bad_setting("HALDIR_MAX_TTL", "must be at least 1 second"));
-        }
-        Ok(Ceilings {
-            scopes: scopes.map_err(|problem| bad_setting("HALDIR_MAX_SCOPES", &problem))?,
-            admin: true,
-            spend: amount(&self.max_spend).map_err(|problem| bad_setting("HALDIR_MAX_SPEND", &problem))?,
-            daily: amount(&self.max_daily_spend).map_err(|problem| bad_setting("HALDIR_MAX_DAILY_SPEND", &problem))?,
-            ttl: self.max_ttl,
-        })
-    }
 }
 
 /// Reads no environment variable that is empty: compose files and bundles set those that the user left empty.
@@ -255,60 +203,6 @@ impl StoreOptions {
     }
 }
 
-#[cfg(feature = "postgres")]
-impl StoreOptions {
-    fn open_postgres(&self, url: &str) -> Result<Store> {
-        let mut settings = self.postgres_settings(url).map_err(|error| bad_setting("HALDIR_DB", &error.message))?;
-        if settings.pool_min > settings.pool_max {
-            let (least, most) = (settings.pool_min, settings.pool_max);
-            let problem = format!("is {least}, and must be at most HALDIR_PG_POOL_MAX, which is {most}");
-            return Err(bad_setting("HALDIR_PG_POOL_MIN", &problem));
-        }
-        settings.replica = self.replica(settings.pool_max)?.map(Box::new);
-        Store::open_postgres(settings)
-    }
-
-    /// How the database at this address is reached, without a replica.
-    pub fn postgres_settings(&self, url: &str) -> Result<PostgresSettings> {
-        let mut settings = PostgresSettings::parse(url)?;
-        settings.pool_max = self.pg_pool_max.map_or(settings.pool_max, usize::from);
-        settings.pool_min = self.pg_pool_min.map_or(settings.pool_min, usize::from);
-        settings.named_statements = self.pg_prepare;
-        Ok(settings)
-    }
-
-    fn replica(&self, pool_max: usize) -> Result<Option<ReplicaSettings>> {
-        let Some(url) = &self.pg_replica else { return Ok(None) };
-        let mut at = PostgresSettings::parse(url).map_err(|error| bad_setting("HALDIR_PG_REPLICA", &error.message))?;
-        (at.pool_max, at.named_statements) = (pool_max, self.pg_prepare);
-        let max_age = self.pg_replica_max_age.map_or(DEFAULT_MAX_AGE, Duration::from_secs);
-        Ok(Some(ReplicaSettings { at, max_age }))
-    }
-}
-
-/// Why an address of Postgres is refused.
-#[cfg(not(feature = "postgres"))]
-pub const NO_POSTGRES: &str =
-    "this build has no Postgres: published programs have, and so has one built with --features postgres";
-
-#[cfg(not(feature = "postgres"))]
-impl StoreOptions {
-    #[allow(clippy::unused_self)]
-    fn open_postgres(&self, _url: &str) -> Result<Store> {
-        Err(bad_setting("HALDIR_DB", NO_POSTGRES))
-    }
-}
-
-/// The address of a database on Postgres without its password, and without its parameters, one of which may be a password.
-pub fn postgres_without_password(url: &str) -> String {
-    let (scheme, rest) = url.split_once("://").unwrap_or(("postgres", url));
-    // A password may have any character that stands in an address, so the last one of these ends it.
-    let (user, rest) =
-        rest.rsplit_once('@').map_or(("", rest), |(user, rest)| (user.split(':').next().unwrap_or_default(), rest));
-    let at = if user.is_empty() { "" } else { "@" };
-    format!("{scheme}://{user}{at}{}", rest.split('?').next().unwrap_or_default())
-}
-
 /// The first bytes of every SQLite database (<https://www.sqlite.org/fileformat.html>, section 1.3).
 const SQLITE_HEADER: &[u8; 16] = b"SQLite format 3\0";
 
@@ -381,21 +275,4 @@ pub fn parse_rate_limits(text: &str) -> Result<HourlyLimits, String> {
         }
     }
     Ok(HourlyLimits(Some(limits)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_password_of_a_database_is_shown() {
-        for (url, shown) in [
-            ("postgres://db.example.com/haldir", "postgres://db.example.com/haldir"),
-            ("postgresql://me:secret@a:5432,b:5433/haldir", "postgresql://me@a:5432,b:5433/haldir"),
-            ("postgres://me:s@e,c/r?t@a/haldir?sslmode=require", "postgres://me@a/haldir"),
-            ("postgres://a/haldir?user=me&password=secret", "postgres://a/haldir"),
-        ] {
-            assert_eq!(postgres_without_password(url), shown);
-        }
-    }
 }

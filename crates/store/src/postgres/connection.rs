@@ -7,7 +7,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{PLANNING, Server, batches::Batches, failure::Failure, session::Session, values::Columns};
+use super::{
+    batches::Batches,
+    failure::Failure,
+    server::{PLANNING, Server},
+    session::Session,
+    values::Columns,
+};
 use crate::{
     database::{self, Connection as _, Params, Retry, Row, params},
     error::{Code, Error, Result},

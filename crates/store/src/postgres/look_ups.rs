@@ -14,8 +14,9 @@ use tokio_postgres::{
 };
 
 use super::{
-    Server, UNREACHABLE, dialect,
+    dialect,
     failure::Failure,
+    server::{Server, UNREACHABLE},
     values::{self, OwnedValue, owned, type_of},
 };
 use crate::{

@@ -4,7 +4,7 @@ use futures::executor::block_on;
 use serde_json::Value;
 use tokio_postgres::{Client, SimpleQueryMessage, types::Type};
 
-use super::{connection, dialect, error_text, session::MAX_ROWS, tests::Database};
+use super::{connection, dialect, failure::error_text, session::MAX_ROWS, tests::Database};
 use crate::tables;
 
 /// Fills every table with so many rows. Columns that end a unique index differ in each row, others have a few values each; half of

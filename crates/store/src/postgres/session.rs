@@ -1,6 +1,6 @@
 //! A connection of the network: how statements are prepared, sent and waited for.
 //!
-//! The calling thread waits; the socket is served by the threads of [`super::Server`]. Statements are sent in the order of the calls, and
+//! The calling thread waits; the socket is served by the threads of [`super::server::Server`]. Statements are sent in the order of the calls, and
 //! their results arrive in that order.
 
 use std::{

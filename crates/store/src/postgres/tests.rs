@@ -5,19 +5,22 @@ use std::{
     env,
     process::Command,
     sync::atomic::{AtomicBool, AtomicUsize, Ordering},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
+use futures::executor::block_on;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
 };
 
-use super::*;
+use tokio_postgres::Client;
+
+use super::{server::PLANNING, *};
 use crate::{
     ReadTx, Store, Usage,
     database::params,
-    model::{Month, TenantId},
+    model::{Month, TenantId, UnixMicros},
 };
 
 /// The variable that names a server to test: `postgres://USER@HOST:PORT/DATABASE`.
