@@ -9,6 +9,7 @@ mod indented;
 pub mod mcp;
 pub mod otlp;
 pub mod owner;
+mod readiness;
 pub mod remote;
 mod responses;
 pub mod server;

@@ -1,5 +1,7 @@
 //! The program `haldir-mcp`: MCP over standard input and output by default, `serve` for HTTP, `wrap` for another server.
 
+mod health;
+mod listen;
 mod local;
 mod over_http;
 mod wrapped;
@@ -7,6 +9,7 @@ mod wrapped;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use health::HealthOptions;
 use over_http::ServeOptions;
 
 #[cfg(unix)]
@@ -46,6 +49,8 @@ enum Command {
     /// Stand in front of an MCP server that speaks on standard input and output: its own tools, prompts and resources,
     /// every call governed.
     Wrap(WrapOptions),
+    /// Ask the server on this machine whether it can do its work, for health checks of containers: exit code 0 if it can, else 1 and why.
+    Health(HealthOptions),
 }
 
 impl Cli {
@@ -81,6 +86,7 @@ pub fn run() -> ExitCode {
         None => local::serve(&cli),
         Some(Command::Serve(options)) => over_http::serve(&cli, options),
         Some(Command::Wrap(options)) => wrapped::serve(&cli, options),
+        Some(Command::Health(options)) => health::check(options),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -10,7 +10,7 @@ use std::{
 use crate::{
     proxy::{entries, register, wait_for},
     support::{
-        House, Server, json, text, until,
+        House, Server, health, json, text, until,
         upstream::{Behaviour, Upstream, tool},
     },
 };
@@ -37,6 +37,8 @@ fn takes_no_writes(server: &Server) {
     assert!(ready.status == 503 && ready.text.contains("takes no writes"), "{} {}", ready.status, ready.text);
     let status = server.anonymous().get("/v1/status").json();
     assert_eq!(status["status"], "degraded", "{status}");
+    let (code, why) = health(&["--url", &format!("http://{}", server.address)], &[]);
+    assert!(code == 1 && why.contains("takes no writes"), "{code}: {why}");
 }
 
 #[cfg(unix)]

@@ -249,6 +249,15 @@ pub fn refuses_to_start(command: Command) -> String {
     errors
 }
 
+/// Runs `haldir-mcp health`: its exit code, and what it says.
+pub fn health(arguments: &[&str], variables: &[(&str, &str)]) -> (i32, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_haldir-mcp"));
+    command.arg("health").args(arguments).env_clear().envs(variables.iter().copied()).stdin(Pipe::null());
+    let ran = command.output().unwrap();
+    assert!(ran.stdout.is_empty(), "{ran:?}");
+    (ran.status.code().unwrap(), String::from_utf8(ran.stderr).unwrap())
+}
+
 /// A small generator of numbers that a seed reproduces (`SplitMix64`).
 pub struct Random(u64);
 

@@ -2,7 +2,6 @@
 
 use std::process::ExitCode;
 
-use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{
@@ -12,24 +11,14 @@ use super::{
 };
 use crate::{
     error::{Code, Error, Result},
-    interfaces::responses::{Component, Health, Overview},
+    interfaces::{
+        readiness::{Check, Readiness, read},
+        responses::{Component, Health, Overview},
+    },
 };
 
 /// Columns of a part's name.
 const NAME: usize = 10;
-
-#[derive(Deserialize)]
-struct Readiness {
-    ready: bool,
-    checks: Vec<Check>,
-}
-
-#[derive(Deserialize, Serialize)]
-struct Check {
-    name: String,
-    ok: bool,
-    message: String,
-}
 
 pub fn status(global: &GlobalOptions) -> Result<ExitCode, CommandError> {
     let screen = global.screen();
@@ -93,11 +82,4 @@ fn look(target: &Target) -> Result<Readiness> {
     };
     let checks = vec![check("database", local.haldir.check_store()), check("writes", local.check_writes())];
     Ok(Readiness { ready: checks.iter().all(|check| check.ok), checks })
-}
-
-fn read<'a, T: Deserialize<'a>>(body: &'a str) -> Result<T> {
-    serde_json::from_str(body).map_err(|_| {
-        let message = "what answers at this address is no haldir: is the address that of its server?";
-        Error::new(Code::Unavailable, message)
-    })
 }

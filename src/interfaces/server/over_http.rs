@@ -6,7 +6,7 @@ use clap::Args;
 use tokio::{runtime::Builder, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
-use super::{Cli, terminated};
+use super::{Cli, listen::ListenOptions, terminated};
 use crate::{
     config::{
         self, HourlyLimits, StoreOptions, address, bad_setting,
@@ -25,9 +25,8 @@ use crate::{
 
 #[derive(Args)]
 pub struct ServeOptions {
-    /// Where to listen; port 0 picks one. Default: 127.0.0.1:8000, or 0.0.0.0 and the port in PORT.
-    #[arg(long, env = "HALDIR_LISTEN", value_name = "ADDRESS:PORT", value_parser = address::parse_listen)]
-    listen: Option<String>,
+    #[command(flatten)]
+    listen: ListenOptions,
     /// Calls an hour that a key may make, by its tier: figures such as free=100,pro=5000,enterprise=50000, or on for just
     /// these. Default: off.
     #[arg(long, env = "HALDIR_RATE_LIMITS", value_name = "LIMITS", value_parser = config::parse_rate_limits)]
@@ -91,7 +90,7 @@ pub fn serve(cli: &Cli, options: &ServeOptions) -> Result<()> {
 }
 
 async fn run(cli: &Cli, store: &StoreOptions, options: &ServeOptions, workers: &Workers) -> Result<()> {
-    let listener = listener::bind(&listen_address(options)?).await?;
+    let listener = listener::bind(&options.listen.address()?).await?;
     let address = listener::local_address(&listener)?;
     if options.local_agent && !address.ip().is_loopback() {
         return Err(bad_setting("--local-agent", "needs a loopback address: others can reach this one"));
@@ -159,20 +158,6 @@ async fn run(cli: &Cli, store: &StoreOptions, options: &ServeOptions, workers: &
     // On a thread of its own, since it waits for the writer.
     let haldir = Arc::new(haldir);
     tokio::task::spawn_blocking(move || haldir.close()).await.map_err(Error::internal)
-}
-
-fn listen_address(options: &ServeOptions) -> Result<String> {
-    if let Some(listen) = &options.listen {
-        return Ok(listen.clone());
-    }
-    match std::env::var("PORT") {
-        Ok(port) if port.is_empty() => Ok("127.0.0.1:8000".to_owned()),
-        Ok(port) => match port.parse::<u16>() {
-            Ok(port) => Ok(format!("0.0.0.0:{port}")),
-            Err(_) => Err(bad_setting("PORT", "must be a port number from 0 to 65535")),
-        },
-        Err(_) => Ok("127.0.0.1:8000".to_owned()),
-    }
 }
 
 fn how_to_begin(address: SocketAddr, has_token: bool, is_open: bool) -> String {

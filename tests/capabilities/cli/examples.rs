@@ -116,6 +116,8 @@ const REFUSED: &[(&str, i32, &str)] = &[
     ("haldir migrate copy --from haldir.db --to postgres", 2, "no Postgres"),
     ("haldir migrate copy --from haldir.db --to \"$DATABASE_URL\"", 2, "--to: a store is sqlite:PATH"),
     ("haldir migrate copy --from \"$DATABASE_URL\"", 2, "--from: a store is sqlite:PATH"),
+    ("haldir-mcp health --url", 1, "was not reached"),
+    ("haldir-mcp health", 2, "has port 0"),
     ("haldir upstreams logs github", 1, "no server of that name was started"),
     ("haldir webhooks resend 1 --event", 1, "a dead letter of this event was not found"),
     #[cfg(not(feature = "cedar"))]

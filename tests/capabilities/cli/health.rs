@@ -1,9 +1,9 @@
-//! `haldir status` and `haldir ready`, of the local store and of a server.
+//! `haldir status` and `haldir ready`, of the local store and of a server; and `haldir-mcp health`.
 
 use std::fs;
 
 use super::{Outcome, Terminal, outcome};
-use crate::support::{HeldPort, House, Pty};
+use crate::support::{HeldPort, House, Pty, health};
 
 fn at(terminal: &Terminal, url: &str, arguments: &[&str]) -> Outcome {
     outcome(&mut terminal.command(&[&["--url", url], arguments].concat()))
@@ -54,4 +54,24 @@ fn ready_says_by_its_exit_code_whether_haldir_can_work() {
     let away = at(&terminal, &url, &["ready", "--json"]);
     assert_eq!((away.code, &away.json()["checks"][0]["ok"]), (1, &false.into()), "{away:?}");
     assert_eq!(at(&terminal, "ftp://host", &["ready"]).code, 2);
+}
+
+#[test]
+fn the_health_of_a_server_is_an_exit_code() {
+    let house = House::new();
+    let server = house.serve();
+    let address = server.address.to_string();
+    assert_eq!(health(&["--url", &format!("http://{address}")], &[]), (0, String::new()));
+    assert_eq!(
+        health(&[], &[("HALDIR_LISTEN", &address)]),
+        (0, String::new()),
+        "where a server of these settings listens"
+    );
+    assert_eq!(health(&[], &[("PORT", &server.address.port().to_string())]).0, 0, "on all addresses of the machine");
+
+    let nobody = HeldPort::new();
+    let (code, why) = health(&[], &[("HALDIR_LISTEN", &nobody.address().to_string())]);
+    assert!(code == 1 && why.contains(&nobody.address().to_string()), "{code}: {why}");
+    let (code, why) = health(&["--listen", "127.0.0.1:0"], &[]);
+    assert!(code == 2 && why.contains("--url"), "{code}: {why}");
 }

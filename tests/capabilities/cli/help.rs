@@ -50,8 +50,8 @@ fn look(path: &str, arguments: &[String]) -> usize {
 #[test]
 fn the_help_of_every_command_of_both_programs_fits_80_columns_and_has_an_example() {
     let counts = at_once(2, |index| look(PROGRAMS[index], &[]));
-    // Every operation is a command of `call`, and `serve` and `wrap` are of the server.
-    assert!(counts[0] > haldir::operations::all().len() && counts[1] == 3, "{counts:?}");
+    // Every operation is a command of `call`, and `serve`, `wrap` and `health` are of the server.
+    assert!(counts[0] > haldir::operations::all().len() && counts[1] == 4, "{counts:?}");
 }
 
 #[test]
