@@ -97,4 +97,3 @@ def write(project, out):
         shutil.copy(path, work)
         write_json(Path(work) / "package.json", launcher_manifest(project))
         tools.read([programs / "skillsaw", "lint", "--strict", *(f"--rule={rule}" for rule in RULES), work])
-
