@@ -8,6 +8,7 @@ import { type Prices, tokenCost, type Tokens } from "./spend.js";
 const MAX_ENTRIES = 10_000; // of one run: it keeps their ids
 const MAX_DETAILS_CHARACTERS = 16_000; // of at most 3 bytes each in UTF-8; the server takes 64 KiB
 const MAX_ACTION_CHARACTERS = 1_024;
+const MAX_TOOL_CHARACTERS = 256;
 const PROOFS_AT_A_TIME = 8;
 
 /** What a run may do: the fields of createSession, and the signal that ends it. */
@@ -136,7 +137,7 @@ export class GovernedSession implements AsyncDisposable {
   /** Logs a call of a model with what it cost, which counts as the session's spend. Without tokens its cost is unknown, and logged as 0. */
   async logModelCall(model: string, tokens: Tokens | undefined, prices: Prices): Promise<void> {
     const cost = tokens ? tokenCost(tokens, prices) : "0";
-    await this.#log({ action: "model call", tool: model, cost_usd: cost, details: { tokens: tokens ?? "not reported" } });
+    await this.#log({ action: "model call", tool: model.slice(0, MAX_TOOL_CHARACTERS), cost_usd: cost, details: { tokens: tokens ?? "not reported" } });
   }
 
   /** Revokes the session, and with it all that it delegated to. No tool runs afterwards. Ending it twice is no error. */

@@ -38,7 +38,7 @@ test("the package has the compiled code, the README and the licence, and is smal
 });
 
 test("the compiled code imports nothing but itself and the framework of its adapter", async () => {
-  const allowed: Record<string, string[]> = { "ai.js": ["ai"] };
+  const allowed: Record<string, string[]> = { "ai.js": ["ai"], "langchain.js": ["langchain"], "openai-agents.js": ["@openai/agents"] };
   for (const file of await readdir(join(root, "dist"), { recursive: true })) {
     if (!file.endsWith(".js")) continue;
     const text = await readFile(join(root, "dist", file), "utf8");
@@ -52,6 +52,8 @@ const EXPECTED: [output: RegExp, calls?: [string, object][]][] = [
   [/^0\.3$/m],
   [/did not allow the call of delete[^]*three books 0\.0023 \[[^]*(aud_\S+ true\n){3}/],
   [/^done 0\.00675 \[\]$/m, [["search", { query: "book" }], ["buy", { item: "book", price: "12.99" }]]],
+  [/^done 0\.0045 \[\]$/m, [["search", { query: "book" }]]],
+  [/^done 0\.0045 \[\]$/m, [["search", { query: "book" }]]],
 ];
 
 test("the README's programs do what it says", async () => {
@@ -60,7 +62,8 @@ test("the README's programs do what it says", async () => {
   assert.equal(files.length, EXPECTED.length);
   for (const [index, [output, calls = []]] of EXPECTED.entries()) {
     model.calls = calls;
-    const { stdout } = await run(process.execPath, [join(folder, files[index]!)], { timeout: 30_000 });
+    const environment = { ...process.env, OPENAI_AGENTS_DISABLE_TRACING: "1" }; // nothing is reported from here
+    const { stdout } = await run(process.execPath, [join(folder, files[index]!)], { timeout: 30_000, env: environment });
     assert.match(stdout, output, files[index]);
   }
 });
