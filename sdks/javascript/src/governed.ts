@@ -64,7 +64,11 @@ export class GovernedSession implements AsyncDisposable {
   readonly unlogged: Error[] = [];
   readonly #entries: string[] = [];
   readonly #signal: AbortSignal | undefined;
-  readonly #abort = () => void this.end().catch(() => {}); // `end` returns the same promise, so its next caller gets the error
+  readonly #abort = () => {
+    this.fail(this.#signal?.reason);
+    this.end().catch(() => {}); // it returns the same promise again, so its next caller gets the error
+  };
+  #failure: { readonly error: unknown } | undefined;
   #nanos = 0n;
   #ended: Promise<void> | undefined;
 
@@ -92,6 +96,16 @@ export class GovernedSession implements AsyncDisposable {
   /** What this run has logged as cost. */
   get cost(): Amount {
     return fromNanos(this.#nanos);
+  }
+
+  /** Why the run has failed, if its signal was aborted, or an adapter could not throw an error through its framework. */
+  get failure(): { readonly error: unknown } | undefined {
+    return this.#failure;
+  }
+
+  /** Says that the run has failed; `governed` then rejects with the first such error. For adapters. */
+  fail(error: unknown): void {
+    this.#failure ??= { error };
   }
 
   /** Runs a tool if it is allowed, and logs the call. Rejects with {@link ToolDenied} if it is not: `body` has not run then. */
@@ -207,7 +221,8 @@ export interface Governed<T> {
 }
 
 /**
- * Opens a session, runs `body` in it, and ends it, however `body` ends. Rejects with what `body` rejects with; where the session can then
+ * Opens a session, runs `body` in it, and ends it, however `body` ends. Rejects with what `body` rejects with, or with the reason of
+ * its signal; where the session can then
  * not be revoked either, with an AggregateError of both. Such a session ends with its `ttl`.
  */
 export async function governed<T>(
@@ -219,6 +234,7 @@ export async function governed<T>(
   let result: T;
   try {
     result = await body(session);
+    if (session.failure) throw session.failure.error;
   } catch (error) {
     await session.end().catch((failure: unknown) => {
       throw new AggregateError([error, failure], `the run failed (${String(error)}), and its session could not be revoked`);

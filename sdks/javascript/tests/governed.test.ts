@@ -67,6 +67,12 @@ test("the session is revoked as soon as the signal is aborted, and no tool runs 
   await assert.rejects(governed(haldir, { ...options, signal: AbortSignal.abort() }, never), { name: "AbortError" });
 });
 
+test("an aborted run rejects, also where it goes on to its end", async () => {
+  const stop = new AbortController();
+  const run = governed(haldir, { ...options, signal: stop.signal }, () => stop.abort(new Error("stopped")));
+  await assert.rejects(run, /stopped/);
+});
+
 test("a session that an operator revokes stops the next tool and the next model call", async () => {
   await governed(haldir, options, async (session) => {
     await haldir.revokeSession({ session_id: session.sessionId });

@@ -72,6 +72,20 @@ function response(call: Call | undefined, number: number, model: string) {
   };
 }
 
+/** The same answer as a stream. */
+function chatStream(call: Call | undefined, number: number, model: string): string {
+  const { usage, choices, ...answer } = chat(call, number, model);
+  const { message, finish_reason } = choices[0]!;
+  const toolCalls = message.tool_calls?.map((toolCall, index) => ({ index, ...toolCall }));
+  const chunk = { ...answer, object: "chat.completion.chunk" };
+  const parts = [
+    { ...chunk, choices: [{ index: 0, delta: { ...message, ...(toolCalls && { tool_calls: toolCalls }) }, finish_reason: null }] },
+    { ...chunk, choices: [{ index: 0, delta: {}, finish_reason }] },
+    { ...chunk, choices: [], usage },
+  ];
+  return `${parts.map((part) => `data: ${JSON.stringify(part)}\n\n`).join("")}data: [DONE]\n\n`;
+}
+
 /** Starts the model for the rest of the file, and points OpenAI's clients to it. `results` has what it was sent last. */
 export async function openAI() {
   const state = { calls: [] as Call[], results: [] as string[], url: "" };
@@ -84,6 +98,10 @@ export async function openAI() {
         .filter(({ role, type }) => role === "tool" || type === "function_call_output")
         .map(({ content, output }) => text(content ?? output));
       const number = state.results.length;
+      if (sent.messages && sent.stream) {
+        reply.writeHead(200, { "Content-Type": "text/event-stream" }).end(chatStream(state.calls[number], number, sent.model));
+        return;
+      }
       const answer = (sent.messages ? chat : response)(state.calls[number], number, sent.model);
       reply.writeHead(200, { "Content-Type": "application/json" }).end(JSON.stringify(answer));
     });

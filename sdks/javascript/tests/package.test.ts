@@ -54,14 +54,18 @@ const EXPECTED: [output: RegExp, calls?: [string, object][]][] = [
   [/^done 0\.00675 \[\]$/m, [["search", { query: "book" }], ["buy", { item: "book", price: "12.99" }]]],
   [/^done 0\.0045 \[\]$/m, [["search", { query: "book" }]]],
   [/^done 0\.0045 \[\]$/m, [["search", { query: "book" }]]],
+  [/^done 0\.0045 \[\]$/m, [["search", { query: "book" }]]],
 ];
+
+const isQuick = Boolean(process.env["HALDIR_SDK_QUICK"]);
 
 test("the README's programs do what it says", async () => {
   const folder = join(root, "examples/readme");
   const files = (await readdir(folder)).sort();
   assert.equal(files.length, EXPECTED.length);
   for (const [index, [output, calls = []]] of EXPECTED.entries()) {
-    model.calls = calls;
+    if (isQuick && calls) continue; // the examples of the frameworks are like them
+    model.calls = calls ?? [];
     const environment = { ...process.env, OPENAI_AGENTS_DISABLE_TRACING: "1" }; // nothing is reported from here
     const { stdout } = await run(process.execPath, [join(folder, files[index]!)], { timeout: 30_000, env: environment });
     assert.match(stdout, output, files[index]);
