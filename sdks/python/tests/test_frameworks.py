@@ -1,0 +1,63 @@
+"""The examples, each with its framework, against a model on loopback that first looks up a price and then sends money."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from conftest import KEY, URL
+
+SDK = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(SDK.parents[1] / "tests/clients/frameworks"), str(SDK.parents[1] / "tests/clients")]
+
+import model as models  # noqa: E402
+
+SECONDS = 120  # a framework's whole conversation
+# Which Python has which framework: {name: path}, from sdks/python/test.
+PYTHONS: dict[str, str] = json.loads(os.environ.get("FRAMEWORK_PYTHONS", "{}"))
+# No framework reports to its makers from here.
+SILENT = {
+    "OTEL_SDK_DISABLED": "true", "CREWAI_DISABLE_TELEMETRY": "true", "CREWAI_TRACING_ENABLED": "false",
+    "OPENAI_AGENTS_DISABLE_TRACING": "1", "LANGSMITH_TRACING": "false",
+}
+# The model answers with one input and one output token, at 1.25 and 10 USD per million.
+COST_OF_CALL = Decimal("0.00001125")
+
+
+def run(name, url, home, program):
+    environment = {"PATH": os.environ["PATH"], "HOME": str(home)} | SILENT | {
+        "HALDIR_BASE_URL": URL, "HALDIR_API_KEY": KEY,
+        "OPENAI_BASE_URL": f"{url}/v1", "OPENAI_API_BASE": f"{url}/v1", "OPENAI_API_KEY": "none",
+    }
+    command = [PYTHONS[name], "-W", "ignore", program]
+    return subprocess.run(command, env=environment, cwd=home, capture_output=True, text=True, timeout=SECONDS)
+
+
+@pytest.mark.parametrize("name", PYTHONS)
+def test_a_denial_stops_the_tool_and_the_model_reads_why(name, client, tmp_path, monkeypatch):
+    monkeypatch.setattr(models, "CALLS", [("look_up", {"title": "Momo"}), ("send_money", {"amount": 1000})])
+    model = models.Model()
+    try:
+        ended = run(name, model.url, tmp_path, SDK / f"examples/{name.replace('-', '_')}_agent.py")
+    finally:
+        model.close()
+    said = ended.stdout + ended.stderr[-4000:]
+    assert ended.returncode == 0, said
+    results = max((request["results"] for request in model.seen), key=len)
+    assert len(results) == 2 and "Momo is 12.99 USD" in results[0], (results, said)
+    assert "send_money was denied and not made" in results[1] and "execute:send_money" in results[1], results
+    assert "money was sent" not in said and "done" in ended.stdout
+    sessions = client.list_sessions(agent_id=f"{name}-buyer").sessions
+    assert len(sessions) == 1 and sessions[0].revoked, "the session ends with the run"
+    entries = client.get_audit_trail(session_id=sessions[0].session_id).entries
+    logged = [(entry.tool, entry.action) for entry in reversed(entries) if entry.kind == "action"]
+    assert [one for one in logged if one[0] != "model"] == [("look_up", "tool.call"), ("send_money", "tool.denied")]
+    calls = logged.count(("model", "model.call"))
+    assert calls == len(model.seen) >= 3
+    assert client.get_spend(session_id=sessions[0].session_id).by_tool["model"] == calls * COST_OF_CALL
+    assert f"{len(logged)} proofs hold" in ended.stdout
