@@ -38,7 +38,7 @@ def test_a_denied_tool_is_not_run_and_the_denial_is_logged(client):
             run.call("send_money", ran.append, amount=1000)
         assert not ran and caught.value.tool == "send_money"
     found = [entries(client, run)[entry_id] for entry_id in run.entry_ids]
-    assert [(entry.tool, entry.action) for entry in found] == [("look_up", "tool.call"), ("send_money", "tool.denied")]
+    assert [(entry.tool, entry.action) for entry in found] == [("look_up", "call"), ("send_money", "denied")]
     assert found[0].details == {"scope": "execute:look_up", "arguments": {"title": "momo"}}
     assert is_over(client, run.session_id)
 
@@ -48,14 +48,17 @@ def test_the_call_is_in_the_log_before_the_tool_runs(client):
         run.call("look", lambda: [entry.tool for entry in entries(client, run).values()].index("look"))
 
 
-def test_rules_name_the_scope_and_the_cost_of_a_tool(client):
+def test_rules_name_the_scope_the_cost_and_what_is_logged_of_a_tool(client):
     rules = {"open": ToolRule(scope="read:files", cost_usd="0.05"), "öffnen": ToolRule(scope="read:files")}
+    rules["login"] = ToolRule(scope="read", details=lambda given: {"user": given["user"]})
     with govern(client, agent_id="core", scopes=["read"], rules=rules) as run:
         run.permit("open")
         run.permit("öffnen")
+        login = run.permit("login", {"user": "ann", "password": "hunter2"})
         with pytest.raises(ToolDenied, match="no scope"):
             run.permit("schließen")
     assert client.get_spend(session_id=run.session_id).by_tool["open"] == Decimal("0.05")
+    assert entries(client, run)[login].details["arguments"] == {"user": "ann"}
 
 
 def test_a_session_ends_with_its_run_also_by_an_exception(client):

@@ -29,7 +29,6 @@ MAX_DETAIL_BYTES = 16 * 1024  # of a call's arguments in the log; longer ones ar
 MAX_ENTRIES = 10_000  # entries of a run that are remembered for proofs
 MAX_NAME = 256  # characters of a tool's name in the log
 TOKENS_PER_PRICE = 1_000_000
-MODEL_TOOL = "model"  # the name under which token costs are logged
 
 _SCOPE = re.compile(r"[A-Za-z0-9_./-]+(:[A-Za-z0-9_./-]+)*", re.ASCII)
 F = TypeVar("F", bound=Callable[..., Any])
@@ -46,10 +45,14 @@ class ToolDenied(HaldirError):
 
 @dataclasses.dataclass(frozen=True)
 class ToolRule:
-    """What holds for one tool: the scope that it needs (`execute:NAME` without one), and what each call costs in USD."""
+    """What holds for one tool: the scope that it needs (`execute:NAME` without one), and what each call costs in USD.
+
+    `details` makes what is logged of the arguments, for example without what is secret in them.
+    """
 
     scope: str | None = None
     cost_usd: Money = 0
+    details: Callable[[Any], object] | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,28 +110,28 @@ class _Rules:
         }
 
     def _call_entry(self, tool: str, scope: str, arguments: object) -> dict[str, Any]:
-        rule = self.rules.get(tool)
-        details = {"scope": scope, "arguments": loggable(arguments)}
-        return self._entry(tool, "tool.call", details, rule.cost_usd if rule else 0)
+        rule = self.rules.get(tool, ToolRule())
+        shown = rule.details(arguments) if rule.details else arguments
+        return self._entry(tool, "call", {"scope": scope, "arguments": loggable(shown)}, rule.cost_usd)
 
     def _denied_entry(self, tool: str, scope: str, reason: str) -> dict[str, Any]:
-        return self._entry(tool, "tool.denied", {"scope": scope, "reason": reason})
+        return self._entry(tool, "denied", {"scope": scope, "reason": reason})
 
     def _token_entry(self, model: str, input_tokens: int | None, output_tokens: int | None) -> dict[str, Any]:
         price = self._price(model)
         priced = price is not None and input_tokens is not None and output_tokens is not None
-        details = {"model": model, "input_tokens": input_tokens, "output_tokens": output_tokens, "priced": priced}
+        details = {"input_tokens": input_tokens, "output_tokens": output_tokens, "priced": priced}
         cost = price.cost(input_tokens or 0, output_tokens or 0) if price else Decimal(0)
-        return self._entry(MODEL_TOOL, "model.call", details, cost)
+        return self._entry(model, "model call", details, cost)
 
     def _price(self, model: str) -> TokenPrice | None:
         """By the model's name, or by the longest given name that its dated version begins with."""
         known = [name for name in self.prices if model == name or model.startswith(f"{name}-")]
         return self.prices[max(known, key=len)] if known else None
 
-    @staticmethod
-    def _lacks(scope: str) -> str:
-        return f"this session does not hold the scope {scope}. Repeating the call does not help."
+    def _lacks(self, scope: str) -> str:
+        held = ", ".join(self.session.scopes) or "none"
+        return f"this session does not hold the scope {scope}; it holds {held}. Repeating the call does not help."
 
     @staticmethod
     def _failed(error: HaldirError) -> str:
