@@ -11,6 +11,7 @@ from npm import launcher_manifest
 from project import NPM_LAUNCHER, PLATFORMS, ROOT, WHEEL, write_json
 
 SCHEMA = "https://static.modelcontextprotocol.io/schemas/2025-12-11/server.schema.json"
+SCHEMA_FILE = "skillsaw/schemas/mcp_registry/v2025_12_11/server.schema.json"
 STDIO = {"type": "stdio"}
 SETTINGS = (
     ("HALDIR_MAX_SPEND", "The most that one session may spend, in USD. Default: 100", "number", False),
@@ -89,11 +90,9 @@ def write(project, out):
     project.readme()  # has the line for PyPI, or fails
     path = out / "server.json"
     write_json(path, server(project, out))
-    programs = tools.python_tools()
-    schema = next(programs.parent.glob("[Ll]ib*/**/skillsaw/schemas/mcp_registry/v2025_12_11/server.schema.json"))
-    tools.read([programs / "check-jsonschema", "--schemafile", schema, path])
+    tools.validate(SCHEMA_FILE, path)
     with tempfile.TemporaryDirectory() as work:
         # The mark of npm is looked for in the package.json beside it.
         shutil.copy(path, work)
         write_json(Path(work) / "package.json", launcher_manifest(project))
-        tools.read([programs / "skillsaw", "lint", "--strict", *(f"--rule={rule}" for rule in RULES), work])
+        tools.read([tools.python_tools() / "skillsaw", "lint", "--strict", *(f"--rule={rule}" for rule in RULES), work])

@@ -7,12 +7,12 @@ import subprocess
 import sys
 import venv
 
-from project import cache_folder
+from project import ROOT, cache_folder
 
 PYTHON_PINS = (
     "auditwheel==6.8.2; sys_platform == 'linux'",  # whether a wheel's programs run where its tag says
-    "check-jsonschema==0.39.0",
-    "cyclonedx-python-lib[json-validation]==11.12.0",  # has the schema of the SBOM
+    "cyclonedx-python-lib==11.12.0",  # has the schema of the SBOM
+    "jsonschema-rs==0.61.2",  # the validators of the two packages beside it take a minute for an SBOM
     "skillsaw==0.22.0",  # has the schemas of the MCP registry, and its rules
     "twine==7.0.0",  # whether PyPI takes a wheel's metadata
     "uv==0.13.9",
@@ -61,6 +61,15 @@ def _python_environment(name, pins):
 def python_tools():
     """The folder of the programs of PYTHON_PINS."""
     return _python_environment("python", PYTHON_PINS)
+
+
+def validate(schema, document):
+    """Holds a document against a schema that a package of PYTHON_PINS has, such as `skillsaw/schemas/….json`."""
+    programs = python_tools()
+    found = list(programs.parent.glob(f"[Ll]ib/site-packages/{schema}")) or list(programs.parent.glob(f"lib/*/site-packages/{schema}"))
+    if not found:
+        sys.exit(f"packaging: no package has {schema}")
+    run([programs / "python", ROOT / "packaging/validate.py", found[0], document])
 
 
 def zig_tools():
