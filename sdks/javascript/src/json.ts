@@ -3,8 +3,8 @@ import { type AmountInput, amountToJson } from "./money.js";
 /** Where amounts stand in a JSON value: `true` at an amount; "*" stands for every item or member. */
 export type Amounts = true | { readonly [member: string]: Amounts };
 
-// The strings of a JSON text, to skip them, and its numbers.
-const STRING_OR_NUMBER = /"[^"\\]*(?:\\.[^"\\]*)*"|-?\d[\d.eE+-]*/g;
+const QUOTE_OR_NUMBER = /"|[-+.\d][-+.\deE]*/g; // what is no number in JSON too, to refuse it
+const NUMBER = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/; // RFC 8259, section 6
 
 /**
  * Parses JSON, with amounts as the texts of their numbers. JSON.parse alone would make them inexact: it hands out the text of a number
@@ -13,22 +13,52 @@ const STRING_OR_NUMBER = /"[^"\\]*(?:\\.[^"\\]*)*"|-?\d[\d.eE+-]*/g;
 export function parse(text: string, amounts: Amounts | undefined): unknown {
   if (!amounts) return JSON.parse(text);
   const numbers: string[] = [];
-  const indexed = text.replace(STRING_OR_NUMBER, (token) => (token.startsWith('"') ? token : String(numbers.push(token) - 1)));
-  return restore(JSON.parse(indexed), amounts, numbers);
+  return restore(JSON.parse(indexNumbers(text, numbers)), amounts, numbers);
+}
+
+/** The text with each number replaced by its index in `numbers`. Strings are skipped by hand: as a pattern, a long one exceeds the stack. */
+function indexNumbers(text: string, numbers: string[]): string {
+  const parts: string[] = [];
+  const tokens = new RegExp(QUOTE_OR_NUMBER);
+  let copied = 0;
+  for (let match = tokens.exec(text); match; match = tokens.exec(text)) {
+    if (match[0] === '"') {
+      tokens.lastIndex = endOfString(text, match.index);
+    } else {
+      parts.push(text.slice(copied, match.index), String(numbers.push(match[0]) - 1));
+      copied = tokens.lastIndex;
+    }
+  }
+  return parts.join("") + text.slice(copied);
+}
+
+/** Where the string that begins at `start` has ended. */
+function endOfString(text: string, start: number): number {
+  for (let quote = text.indexOf('"', start + 1); quote !== -1; quote = text.indexOf('"', quote + 1)) {
+    let backslashes = 0;
+    while (text[quote - 1 - backslashes] === "\\") backslashes++;
+    if (backslashes % 2 === 0) return quote + 1;
+  }
+  return text.length;
 }
 
 function restore(value: unknown, amounts: Amounts | undefined, numbers: readonly string[]): unknown {
-  // JSON.parse sees to it that a text which is no number is an error.
-  if (typeof value === "number") return amounts === true ? numbers[value] : JSON.parse(numbers[value]!);
-  if (typeof value !== "object" || value === null) return value;
-  for (const [name, part] of Object.entries(value)) {
-    // Object.defineProperty: an assignment to __proto__ would not make a member.
-    Object.defineProperty(value, name, {
-      value: restore(part, amountsAt(amounts, name), numbers),
-      configurable: true,
-      enumerable: true,
-      writable: true,
-    });
+  if (typeof value === "number") {
+    const text = numbers[value]!;
+    if (!NUMBER.test(text)) throw new SyntaxError(`${text} is no number in JSON`);
+    return amounts === true ? text : Number(text);
+  }
+  if (Array.isArray(value)) {
+    const items = amountsAt(amounts, "*");
+    for (let index = 0; index < value.length; index++) value[index] = restore(value[index], items, numbers);
+  } else if (typeof value === "object" && value !== null) {
+    const members = value as Record<string, unknown>;
+    for (const name of Object.keys(members)) {
+      const restored = restore(members[name], amountsAt(amounts, name), numbers);
+      if (name !== "__proto__") members[name] = restored;
+      // An assignment would set the prototype, and leave the member as it is.
+      else Object.defineProperty(members, name, { value: restored, configurable: true, enumerable: true, writable: true });
+    }
   }
   return value;
 }

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { readdir, readFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, stat } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { promisify } from "node:util";
@@ -24,17 +25,28 @@ test("the package has the version of the program, and no dependencies", async ()
   assert.equal(manifest.dependencies, undefined);
 });
 
-test("the package has the compiled code, the README and the licence, and is small", async () => {
-  const { stdout } = await run("npm", ["pack", "--dry-run", "--json", "--ignore-scripts"], { cwd: root });
-  const report: unknown = JSON.parse(stdout);
-  const [packed] = Object.values(report as object) as [{ size: number; files: { path: string }[] }];
-  const paths = packed.files.map(({ path }) => path);
+test("the package has the compiled code, the README and the licence, is small, and works alone", async () => {
+  const packed = process.env["HALDIR_SDK_PACKED"]!;
+  const { stdout } = await run("tar", ["-tzf", packed]);
+  const paths = stdout.trim().split("\n").map((path) => path.replace("package/", ""));
   const others = paths.filter((path) => !/^dist\/(generated\/)?[\w-]+\.(js|d\.ts)$/.test(path)).sort();
   assert.deepEqual(others, ["LICENSE", "README.md", "package.json"]);
   for (const { types, default: code } of Object.values(manifest.exports)) {
     for (const path of [types, code]) assert.ok(paths.includes(path.replace("./", "")), path);
   }
-  assert.ok(packed.size < MAX_PACKED_BYTES, `${packed.size} bytes`);
+  const { size } = await stat(packed);
+  assert.ok(size < MAX_PACKED_BYTES, `${size} bytes`);
+  const folder = await mkdtemp(join(tmpdir(), "haldir-sdk-"));
+  try {
+    const installed = join(folder, "node_modules/@haldir/client");
+    await mkdir(installed, { recursive: true });
+    await run("tar", ["-xzf", packed, "--strip-components=1", "-C", installed]);
+    const program = 'import { HaldirClient } from "@haldir/client"; console.log((await new HaldirClient().healthCheck()).status)';
+    const { stdout } = await run(process.execPath, ["--input-type=module", "--eval", program], { cwd: folder });
+    assert.equal(stdout, "ok\n");
+  } finally {
+    await rm(folder, { recursive: true });
+  }
 });
 
 test("the compiled code imports nothing but itself and the framework of its adapter", async () => {
