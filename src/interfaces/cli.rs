@@ -8,6 +8,7 @@ mod approvals;
 mod audit;
 mod backup;
 mod call;
+mod clients;
 mod compliance;
 mod config;
 mod dashboard;
@@ -17,6 +18,7 @@ mod erase;
 mod files;
 pub mod help;
 mod init;
+mod install;
 mod interruption;
 mod keys;
 mod live;
@@ -201,6 +203,8 @@ enum Command {
     Migrate(migrate::MigrateCommand),
     /// Write a folder with what a server of your own needs: settings, systemd, compose, reverse proxies.
     Init(init::InitOptions),
+    /// Add haldir to an MCP client's configuration, or take it out; or list the clients.
+    Install(install::InstallOptions),
     /// Put haldir in front of every server that an MCP client starts, and take it away again.
     WrapConfig(wrap_config::WrapConfigOptions),
     /// Print the completions of a shell.
@@ -300,6 +304,7 @@ fn execute(cli: Cli) -> Result<ExitCode, CommandError> {
             | Command::Backup(_)
             | Command::Restore(_)
             | Command::Rekey
+            | Command::Install(_)
             | Command::WrapConfig(_)
             | Command::Init(_)
             | Command::Completions(_)
@@ -345,6 +350,7 @@ fn execute(cli: Cli) -> Result<ExitCode, CommandError> {
         Command::Init(options) => init::run(&options, &global),
         Command::Completions(options) => manual::completions(&options, &global),
         Command::Man(options) => manual::man(&options, &global),
+        Command::Install(options) => install::run(&options, &global),
         Command::WrapConfig(options) => wrap_config::run(&options, &global),
         Command::Call(command) => call::run(command, &global),
     }?;

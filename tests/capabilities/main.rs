@@ -41,6 +41,8 @@ mod hostile;
 mod hourly_limits;
 mod http_manners;
 mod human_in_the_loop;
+#[cfg(unix)]
+mod install;
 mod keys_and_roles;
 mod layers;
 mod led_astray;

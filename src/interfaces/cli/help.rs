@@ -16,7 +16,7 @@ const GROUPS: [(&str, &[&str]); 5] = [
     ("to administer",
         &["keys", "secrets", "upstreams", "webhooks", "audit", "compliance", "retention", "erase", "tenants"]),
     ("to set up and keep running",
-        &["wrap-config", "init", "login", "logout", "whoami", "doctor", "config", "backup", "restore", "rekey", "migrate"]),
+        &["install", "wrap-config", "init", "login", "logout", "whoami", "doctor", "config", "backup", "restore", "rekey", "migrate"]),
     ("for anything else", &["call", "demo", "completions", "man"]),
 ];
 

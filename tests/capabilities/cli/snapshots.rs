@@ -109,13 +109,14 @@ const CHANGING: [&str; 40] = [
 ];
 
 /// Those that have no snapshot, and why.
-const WITHOUT: [(&str, &str); 17] = [
+const WITHOUT: [(&str, &str); 18] = [
     ("approvals watch", "a live view: see live.rs"),
     ("audit mirror", "goes on until it is ended: see audit.rs"),
     ("audit witness", "goes on until it is ended: see audit.rs"),
     ("call", "the answer of the operation; one of them is here"),
     ("completions", "for a shell"),
     ("dashboard", "goes on until it is ended"),
+    ("install", "names the folder of the programs: see install.rs"),
     ("log show", "shows hashes of times: see history.rs"),
     ("login", "asks a server: see profiles.rs"),
     ("man", "a page for man"),

@@ -40,6 +40,7 @@ const USES: &[(&str, i32, &[&str])] = &[
     ("usage --month 2026", 2, &["such as 2026-11"]),
     ("webhooks delete abc", 2, &["the webhook's number", "haldir webhooks list"]),
     ("webhooks ping 9", 1, &["webhook 9 was not found", "haldir webhooks list"]),
+    ("install nope", 2, &["claude-code, cline", "lm-studio"]),
     ("wrap-config nope", 2, &["claude-code, cline", "or the path of the file"]),
 ];
 

@@ -1,25 +1,23 @@
 //! Which places of a client's file change, and how.
 
-mod change;
 mod names;
 mod rewrite;
-mod servers;
 #[cfg(test)]
 mod tests;
 
-pub use change::{Change, Edit, Skipped};
 use names::Names;
-use servers::{Servers, servers};
 
-use super::{
+use crate::interfaces::cli::clients::{
+    change::{Change, Edit, Skipped},
     document::Format,
-    entry::{self, LaunchCommand},
+    launch::{self, LaunchCommand},
+    servers::{Servers, servers},
 };
 
 /// How servers are wrapped.
 pub struct Wrapping<'a> {
-    /// The program that wraps.
-    pub program: &'a str,
+    /// The program that wraps, and the arguments that make it haldir, as for `npx`.
+    pub program: &'a [String],
     /// Its options, besides the server's name.
     pub options: &'a [String],
     /// The servers that are meant; none are all.
@@ -33,14 +31,16 @@ pub fn wrap(text: &str, format: Format, wrapping: &Wrapping<'_>) -> Result<Chang
     let mut names = Names::of(&servers);
     each(&servers, wrapping.only, |server, launch, edits| {
         let words = launch.words();
-        if entry::is_ours(words[0]) {
+        if launch::haldir(&words).is_some() {
             return Err("it is haldir");
         }
         let name = names.for_server(server, &words);
-        let mut before = vec!["wrap".to_owned(), "--name".to_owned(), name];
+        let (program, rest) = wrapping.program.split_first().ok_or("there is no program to wrap it with")?;
+        let mut before = rest.to_vec();
+        before.extend(["wrap".to_owned(), "--name".to_owned(), name]);
         before.extend(wrapping.options.iter().cloned());
         before.extend(["--".to_owned(), words[0].to_owned()]);
-        rewrite::insert(text, format, launch, wrapping.program, &before, edits);
+        rewrite::insert(text, format, launch, program, &before, edits);
         Ok(())
     })
 }
@@ -50,7 +50,7 @@ pub fn unwrap(text: &str, format: Format, only: &[String]) -> Result<Change, Str
     let document = format.parse(text)?;
     each(&servers(&document, format), only, |_, launch, edits| {
         let words = launch.words();
-        let wrapped = entry::wrapped(&words).ok_or("haldir has not wrapped it")?;
+        let wrapped = launch::wrapped(&words).ok_or("haldir has not wrapped it")?;
         rewrite::remove(text, launch, words[wrapped.program], wrapped.program, edits);
         Ok(())
     })

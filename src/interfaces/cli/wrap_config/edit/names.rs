@@ -2,11 +2,13 @@
 
 use std::collections::HashMap;
 
-use super::{
-    super::entry::{self, LaunchCommand},
-    servers::Servers,
+use crate::{
+    crypto,
+    interfaces::cli::clients::{
+        launch::{self, LaunchCommand},
+        servers::Servers,
+    },
 };
-use crate::crypto;
 
 /// The longest name of an upstream that is made of a server's.
 const MAX_NAME: usize = 48;
@@ -20,7 +22,7 @@ impl Names {
         let mut names = HashMap::new();
         for (_, entry) in servers {
             let words = LaunchCommand::of(entry).map(|launch| launch.words()).unwrap_or_default();
-            if let Some(wrapped) = entry::wrapped(&words)
+            if let Some(wrapped) = launch::wrapped(&words)
                 && let Some(name) = wrapped.name
             {
                 names.insert(name.to_owned(), owned(&words[wrapped.program..]));

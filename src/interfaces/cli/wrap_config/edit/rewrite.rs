@@ -1,17 +1,10 @@
 //! How a server's entry is rewritten, in the form and the layout that it has.
 
-use super::{
-    super::{
-        document::{Format, Node, Value},
-        entry::LaunchCommand,
-    },
+use crate::interfaces::cli::clients::{
     change::Edit,
+    document::{Format, Node, Value, quoted},
+    launch::LaunchCommand,
 };
-
-/// Texts as JSON writes them, which TOML and YAML read as well.
-fn quoted(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
-}
 
 fn joined(words: &[String], separator: &str) -> String {
     words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(separator)

@@ -1,15 +1,16 @@
 use proptest::{collection::vec, prelude::*, sample::select};
 
-use super::{
-    super::document::{Node, Value},
-    *,
-};
+use super::*;
+use crate::interfaces::cli::clients::document::{Node, Value};
 
 const OPTIONS: &[String] = &[];
 
+fn program() -> [String; 1] {
+    ["/bin/haldir-mcp".to_owned()]
+}
+
 fn wrapped(text: &str) -> (String, Change) {
-    let change =
-        wrap(text, Format::Json, &Wrapping { program: "/bin/haldir-mcp", options: OPTIONS, only: &[] }).unwrap();
+    let change = wrap(text, Format::Json, &Wrapping { program: &program(), options: OPTIONS, only: &[] }).unwrap();
     (change.apply(text), change)
 }
 
@@ -41,11 +42,11 @@ fn lists_of_projects_and_other_names_are_found() {
     let text = r#"{"projects": {"/p": {"mcpServers": {"a": {"command": "x"}}}}, "servers": {"b": {"command": "y"}}}"#;
     assert_eq!(wrapped(text).1.wrapped, ["a", "b"]);
     let only = ["a".to_owned()];
-    let change = wrap(text, Format::Json, &Wrapping { program: "h", options: OPTIONS, only: &only }).unwrap();
+    let change = wrap(text, Format::Json, &Wrapping { program: &program(), options: OPTIONS, only: &only }).unwrap();
     assert_eq!(change.wrapped, ["a"]);
     let only = ["z".to_owned()];
     assert!(
-        wrap(text, Format::Json, &Wrapping { program: "h", options: OPTIONS, only: &only })
+        wrap(text, Format::Json, &Wrapping { program: &program(), options: OPTIONS, only: &only })
             .unwrap_err()
             .contains("`z`")
     );
@@ -54,7 +55,7 @@ fn lists_of_projects_and_other_names_are_found() {
 /// What is wrapped and unwrapped is what was there, in each client's form and format.
 #[track_caller]
 fn there_and_back(format: Format, text: &str, expected: &str) {
-    let wrapping = Wrapping { program: "/bin/haldir-mcp", options: OPTIONS, only: &[] };
+    let wrapping = Wrapping { program: &program(), options: OPTIONS, only: &[] };
     let new = wrap(text, format, &wrapping).unwrap().apply(text);
     assert_eq!(new, expected);
     assert!(wrap(&new, format, &wrapping).unwrap().edits.is_empty(), "wrapping twice is wrapping once");
@@ -66,7 +67,7 @@ fn there_and_back(format: Format, text: &str, expected: &str) {
 /// A document without the places of its values.
 fn shape(node: &Node) -> serde_json::Value {
     match &node.value {
-        Value::Object(members) => members.iter().map(|(name, node)| (name.clone(), shape(node))).collect(),
+        Value::Object(members) => members.iter().map(|member| (member.name.clone(), shape(&member.value))).collect(),
         Value::Array { items, .. } => items.iter().map(shape).collect(),
         Value::Text(text) => text.as_str().into(),
         Value::Other => serde_json::Value::Null,
@@ -116,7 +117,7 @@ fn toml_is_wrapped_and_unwrapped() {
             "\"/bin/haldir-mcp\" # no arguments\nargs = [\"wrap\", \"--name\", \"bare\", \"--\", \"b\"]",
         )
         .replace("\"c\" }", "\"/bin/haldir-mcp\", args = [\"wrap\", \"--name\", \"inline\", \"--\", \"c\"] }");
-    let wrapping = Wrapping { program: "/bin/haldir-mcp", options: OPTIONS, only: &[] };
+    let wrapping = Wrapping { program: &program(), options: OPTIONS, only: &[] };
     let new = wrap(text, Format::Toml, &wrapping).unwrap().apply(text);
     assert_eq!(new, expected);
     let back = unwrap(&new, Format::Toml, &[]).unwrap().apply(&new);
@@ -130,7 +131,7 @@ fn toml_is_wrapped_and_unwrapped() {
 #[test]
 fn yaml_is_wrapped_and_unwrapped_with_its_comments() {
     let text = "# mine\nmcpServers:\n  - name: files\n    command: npx # yes\n    args:\n      - -y # quietly\n      - files\n  - name: flow\n    command: \"f\"\n    args: [a, 'b']\n  - command: bare\n    name: bare\n  - name: far\n    url: https://x\n";
-    let wrapping = Wrapping { program: "/bin/haldir-mcp", options: OPTIONS, only: &[] };
+    let wrapping = Wrapping { program: &program(), options: OPTIONS, only: &[] };
     let new = wrap(text, Format::Yaml, &wrapping).unwrap().apply(text);
     let expected = text
         .replace("command: npx", "command: \"/bin/haldir-mcp\"")
@@ -183,7 +184,7 @@ fn check_places(text: &str, node: &Node) {
     assert!(text.get(node.span.clone()).is_some(), "{:?} is no place of {text:?}", node.span);
     node.members()
         .iter()
-        .map(|(_, inner)| inner)
+        .map(|member| &member.value)
         .chain(node.items().unwrap_or_default())
         .for_each(|inner| check_places(text, inner));
 }
@@ -196,7 +197,7 @@ proptest! {
         if let Ok(node) = format.parse(&text) {
             check_places(&text, &node);
         }
-        let wrapping = Wrapping { program: "/bin/haldir-mcp", options: OPTIONS, only: &[] };
+        let wrapping = Wrapping { program: &program(), options: OPTIONS, only: &[] };
         for change in [wrap(&text, format, &wrapping), unwrap(&text, format, &[])].into_iter().flatten() {
             let _ = (change.apply(&text), change.diff(&text));
         }
@@ -218,7 +219,7 @@ proptest! {
         };
         // YAML reads most JSON, but for some characters.
         let Ok(read) = format.parse(&text) else { return Ok(()) };
-        let wrapping = Wrapping { program: "/bin/haldir-mcp", options: OPTIONS, only: &[] };
+        let wrapping = Wrapping { program: &program(), options: OPTIONS, only: &[] };
         let change = wrap(&text, format, &wrapping).unwrap();
         let new = change.apply(&text);
         prop_assert!(wrap(&new, format, &wrapping).unwrap().edits.is_empty(), "wrapped twice: {}", new);

@@ -10,6 +10,11 @@ use std::{ops::Range, path::Path};
 /// Levels of arrays and objects in each other.
 const MAX_DEPTH: usize = 128;
 
+/// A text as JSON writes it, which TOML and YAML read as well.
+pub fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
 /// How a client writes its file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
@@ -50,11 +55,22 @@ pub struct Node {
     pub value: Value,
 }
 
+/// A name and its value.
+#[derive(Debug)]
+pub struct Member {
+    /// What it is called.
+    pub name: String,
+    /// Where the name stands, with its quotes.
+    pub key: Range<usize>,
+    /// What it is.
+    pub value: Node,
+}
+
 /// What a value is.
 #[derive(Debug)]
 pub enum Value {
     /// Names and values, in their order.
-    Object(Vec<(String, Node)>),
+    Object(Vec<Member>),
     /// Values, in their order.
     Array {
         /// The values.
@@ -69,13 +85,23 @@ pub enum Value {
 }
 
 impl Node {
+    /// An object without members.
+    pub fn empty_object(span: Range<usize>) -> Self {
+        Self { span, value: Value::Object(Vec::new()) }
+    }
+
     /// The value under a name, if this is an object that has it. Of several the last, which is the one that clients take.
     pub fn get(&self, name: &str) -> Option<&Self> {
-        self.members().iter().rfind(|(known, _)| known == name).map(|(_, value)| value)
+        self.member(name).map(|member| &member.value)
+    }
+
+    /// The member of a name; of several the last, as for [`Self::get`].
+    pub fn member(&self, name: &str) -> Option<&Member> {
+        self.members().iter().rfind(|member| member.name == name)
     }
 
     /// The members, if this is an object.
-    pub fn members(&self) -> &[(String, Self)] {
+    pub fn members(&self) -> &[Member] {
         if let Value::Object(members) = &self.value { members } else { &[] }
     }
 

@@ -5,7 +5,7 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
-use super::{MAX_DEPTH, Node, Value};
+use super::{MAX_DEPTH, Member, Node, Value};
 
 /// Reads a document.
 pub fn parse(text: &str) -> Result<Node, String> {
@@ -15,7 +15,9 @@ pub fn parse(text: &str) -> Result<Node, String> {
 }
 
 fn object(table: &DeTable<'_>, depth: usize) -> Result<Value, String> {
-    let members = table.iter().map(|(name, value)| Ok((name.get_ref().to_string(), node(value, depth)?)));
+    let members = table.iter().map(|(name, value)| {
+        Ok(Member { name: name.get_ref().to_string(), key: name.span(), value: node(value, depth)? })
+    });
     Ok(Value::Object(members.collect::<Result<_, String>>()?))
 }
 

@@ -1,6 +1,6 @@
 //! Where a client's file lists its servers.
 
-use super::super::document::{Format, Node};
+use super::document::{Format, Member, Node};
 
 /// Under which names clients list their servers.
 const LISTS: [&str; 5] = ["mcpServers", "mcp_servers", "servers", "context_servers", "amp.mcpServers"];
@@ -22,18 +22,18 @@ pub fn servers(document: &Node, format: Format) -> Servers<'_> {
 }
 
 fn find<'a>(node: &'a Node, format: Format, found: &mut Servers<'a>, depth: usize) {
-    for (name, value) in node.members() {
+    for Member { name, value, .. } in node.members() {
         let is_list = LISTS.contains(&name.as_str()) || (format == Format::Yaml && name == GOOSE);
         if is_list {
-            found.extend(value.members().iter().map(|(server, entry)| (server.clone(), entry)));
+            found.extend(value.members().iter().map(|member| (member.name.clone(), &member.value)));
             // Continue has a list of entries that have their name in them.
             let named = |entry: &'a Node| Some((entry.get("name")?.text()?.to_owned(), entry));
             found.extend(value.items().unwrap_or_default().iter().filter_map(named));
         } else if name == LIST_OR_PARENT {
             let is_server = |entry: &Node| entry.get("command").is_some() || entry.get("url").is_some();
-            let (here, other): (Vec<_>, Vec<_>) = value.members().iter().partition(|(_, entry)| is_server(entry));
-            found.extend(here.into_iter().map(|(server, entry)| (server.clone(), entry)));
-            if other.iter().any(|(name, _)| LISTS.contains(&name.as_str())) {
+            let (here, other): (Vec<_>, Vec<_>) = value.members().iter().partition(|member| is_server(&member.value));
+            found.extend(here.into_iter().map(|member| (member.name.clone(), &member.value)));
+            if other.iter().any(|member| LISTS.contains(&member.name.as_str())) {
                 find(value, format, found, depth + 1);
             }
         } else if depth < MAX_DEPTH {

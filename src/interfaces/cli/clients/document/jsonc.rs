@@ -1,6 +1,6 @@
 //! JSON as editors write it, with comments and commas at the end, and where in the text each value stands.
 
-use super::{MAX_DEPTH, Node, Value};
+use super::{MAX_DEPTH, Member, Node, Value};
 
 /// Reads a document.
 pub fn parse(text: &str) -> Result<Node, String> {
@@ -53,10 +53,12 @@ impl Reader<'_> {
         let start = self.at;
         let value = match self.peek() {
             Some(b'{') => Value::Object(self.list(b'}', |reader| {
+                let start = reader.at;
                 let name = reader.string()?;
+                let key = start..reader.at;
                 reader.blank()?;
                 reader.take(b':')?;
-                Ok((name, reader.value(depth + 1)?))
+                Ok(Member { name, key, value: reader.value(depth + 1)? })
             })?),
             Some(b'[') => {
                 let items = self.list(b']', |reader| reader.value(depth + 1))?;
@@ -138,9 +140,10 @@ mod tests {
             let json: serde_json::Map<_, _> = texts.into_iter().map(|(name, items)| (name, items.into())).collect();
             let text = serde_json::to_string_pretty(&json).unwrap();
             let node = parse(&text).unwrap();
-            for (name, value) in node.members() {
-                let span: serde_json::Value = serde_json::from_str(&text[value.span.clone()]).unwrap();
-                proptest::prop_assert_eq!(&span, &json[name]);
+            for member in node.members() {
+                let read = |span: &std::ops::Range<usize>| serde_json::from_str::<serde_json::Value>(&text[span.clone()]).unwrap();
+                proptest::prop_assert_eq!(&read(&member.value.span), &json[&member.name]);
+                proptest::prop_assert_eq!(read(&member.key), member.name.as_str());
             }
         }
     }

@@ -74,16 +74,57 @@ pub struct Wrapped<'a> {
     pub program: usize,
 }
 
-/// Whether a program is haldir's.
-pub fn is_ours(program: &str) -> bool {
-    let file = program.rsplit(['/', '\\']).next().unwrap_or(program);
-    file.strip_suffix(".exe").unwrap_or(file) == "haldir-mcp"
+/// Programs and options that start a package without installing it, as they stand in front of haldir's name.
+const RUNNERS: [&str; 15] =
+    ["-y", "--yes", "/c", "bunx", "cmd", "dlx", "npx", "npx.cmd", "pipx", "pnpm", "run", "tool", "uv", "uvx", "yarn"];
+/// Words among which haldir's name is looked for: `cmd /c npx -y haldir-mcp` is the longest form.
+const MAX_RUNNER_WORDS: usize = 6;
+
+/// Whether a word names haldir's program or its package, of whatever version.
+fn is_ours(word: &str) -> bool {
+    let file = word.rsplit(['/', '\\']).next().unwrap_or(word);
+    let name = file.split_once("==").or_else(|| file.split_once('@')).map_or(file, |(name, _)| name);
+    name.strip_suffix(".exe").unwrap_or(name) == "haldir-mcp"
+}
+
+/// How many words start haldir, if these do: the program by its path, or a runner with the package's name.
+pub fn haldir(words: &[&str]) -> Option<usize> {
+    let at = words.iter().take(MAX_RUNNER_WORDS).position(|word| is_ours(word))?;
+    words[..at].iter().all(|word| RUNNERS.contains(word)).then_some(at + 1)
 }
 
 /// Reads the words of an entry that haldir has wrapped.
 pub fn wrapped<'a>(words: &[&'a str]) -> Option<Wrapped<'a>> {
+    let ours = haldir(words)?;
     let program = words.iter().position(|word| *word == "--")? + 1;
-    let is_wrap = is_ours(words.first()?) && words.get(1) == Some(&"wrap") && program < words.len();
+    let is_wrap = words.get(ours) == Some(&"wrap") && program < words.len();
     let name = words.iter().position(|word| *word == "--name").and_then(|at| words.get(at + 1)).copied();
     is_wrap.then_some(Wrapped { name, program })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn haldir_is_known_by_its_path_and_behind_what_fetches_it() {
+        for (line, words) in [
+            ("/opt/haldir-mcp --db x", 1),
+            ("C:\\h\\haldir-mcp.exe", 1),
+            ("npx -y haldir-mcp wrap", 3),
+            ("npx -y haldir-mcp@0.2.0", 3),
+            ("cmd /c npx -y haldir-mcp", 5),
+            ("uvx haldir-mcp==0.2.0", 2),
+            ("pipx run haldir-mcp", 3),
+            ("pnpm dlx haldir-mcp", 3),
+        ] {
+            assert_eq!(haldir(&line.split(' ').collect::<Vec<_>>()), Some(words), "{line}");
+        }
+        for line in ["npx -y other haldir-mcp", "haldir", "sh -c haldir-mcp", "notes --from haldir-mcp"] {
+            assert_eq!(haldir(&line.split(' ').collect::<Vec<_>>()), None, "{line}");
+        }
+        let words = ["npx", "-y", "haldir-mcp", "wrap", "--name", "files", "--", "files", "x"];
+        let wrapped = wrapped(&words).unwrap();
+        assert_eq!((wrapped.name, wrapped.program), (Some("files"), 7));
+    }
 }

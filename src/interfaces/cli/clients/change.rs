@@ -34,9 +34,25 @@ pub struct Change {
 }
 
 impl Change {
+    /// The change of one text into another, as one edit of all between what they begin and end with.
+    pub fn between(old: &str, new: &str) -> Self {
+        let start: usize = old.chars().zip(new.chars()).take_while(|(a, b)| a == b).map(|(c, _)| c.len_utf8()).sum();
+        let (rest, new) = (&old[start..], &new[start..]);
+        let end: usize =
+            rest.chars().rev().zip(new.chars().rev()).take_while(|(a, b)| a == b).map(|(c, _)| c.len_utf8()).sum();
+        let edit = Edit { span: start..old.len() - end, text: new[..new.len() - end].to_owned() };
+        let is_same = edit.span.is_empty() && edit.text.is_empty();
+        Self { edits: if is_same { Vec::new() } else { vec![edit] }, ..Self::default() }
+    }
+
     /// The new text.
     pub fn apply(&self, text: &str) -> String {
         edited(text, 0..text.len(), &self.edits)
+    }
+
+    /// The text with these edits, which stand from its beginning to its end.
+    pub fn edited(text: &str, edits: &[Edit]) -> String {
+        edited(text, 0..text.len(), edits)
     }
 
     /// The lines that change: `-` and how they were, `+` and how they will be, with their number in the old text.

@@ -2,7 +2,7 @@
 
 use granit_parser::{Event, Parser, ScalarStyle, Span, StrInput, StructureStyle};
 
-use super::{MAX_DEPTH, Node, Value};
+use super::{MAX_DEPTH, Member, Node, Value};
 
 /// Reads a document.
 pub fn parse(text: &str) -> Result<Node, String> {
@@ -73,7 +73,7 @@ impl<'a> Reader<'a> {
                             let key = self.value(key, depth + 1)?;
                             let value = self.node(depth + 1)?;
                             if let Value::Text(name) = key.value {
-                                members.push((name, value));
+                                members.push(Member { name, key: key.span, value });
                             }
                         }
                     }
