@@ -9,11 +9,12 @@ from autogen_ext.models.openai import OpenAIChatCompletionClient
 from haldir_client import AsyncHaldir, TokenPrice, govern_async, verify_inclusion
 from haldir_client.autogen import GovernedModelClient, govern_tools
 
+BOOKS = {"Momo": "12.99"}
 PRICES = {"gpt-4o": TokenPrice(input="1.25", output="10")}
 
 
 def look_up(title: str) -> str:
-    return f"{title} is 12.99 USD"
+    return f"{title} is {BOOKS[title]} USD"
 
 
 def send_money(amount: float) -> str:

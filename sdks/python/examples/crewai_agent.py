@@ -6,13 +6,14 @@ from crewai.tools import tool
 from haldir_client import Haldir, TokenPrice, govern, verify_inclusion
 from haldir_client.crewai import govern_tools, log_model_calls
 
+BOOKS = {"Momo": "12.99"}
 PRICES = {"gpt-4o": TokenPrice(input="1.25", output="10")}
 
 
 @tool("look_up")
 def look_up(title: str) -> str:
     """The price of a book."""
-    return f"{title} is 12.99 USD"
+    return f"{title} is {BOOKS[title]} USD"
 
 
 @tool("send_money")

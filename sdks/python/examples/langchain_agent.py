@@ -6,12 +6,13 @@ from langchain_openai import ChatOpenAI
 from haldir_client import Haldir, TokenPrice, govern, verify_inclusion
 from haldir_client.langchain import HaldirMiddleware
 
+BOOKS = {"Momo": "12.99"}
 PRICES = {"gpt-5": TokenPrice(input="1.25", output="10")}
 
 
 def look_up(title: str) -> str:
     """The price of a book."""
-    return f"{title} is 12.99 USD"
+    return f"{title} is {BOOKS[title]} USD"
 
 
 def send_money(amount: float) -> str:

@@ -9,12 +9,13 @@ from llama_index.llms.openai import OpenAI
 from haldir_client import AsyncHaldir, TokenPrice, govern_async, verify_inclusion
 from haldir_client.llama_index import finish, govern_tools
 
+BOOKS = {"Momo": "12.99"}
 PRICES = {"gpt-4o": TokenPrice(input="1.25", output="10")}
 
 
 def look_up(title: str) -> str:
     """The price of a book."""
-    return f"{title} is 12.99 USD"
+    return f"{title} is {BOOKS[title]} USD"
 
 
 def send_money(amount: float) -> str:

@@ -7,13 +7,14 @@ from agents import Agent, Runner, function_tool
 from haldir_client import AsyncHaldir, TokenPrice, govern_async, verify_inclusion
 from haldir_client.openai_agents import HaldirHooks, govern_tools
 
+BOOKS = {"Momo": "12.99"}
 PRICES = {"gpt-5": TokenPrice(input="1.25", output="10")}
 
 
 @function_tool
 def look_up(title: str) -> str:
     """The price of a book."""
-    return f"{title} is 12.99 USD"
+    return f"{title} is {BOOKS[title]} USD"
 
 
 @function_tool

@@ -295,7 +295,8 @@ def test_the_generated_files_are_those_of_this_server():
     assert checked.returncode == 0, checked.stderr
 
 
-def test_the_version_is_that_of_the_server_and_httpx_the_only_dependency():
+def test_version_and_licence_are_those_of_the_server_and_httpx_is_the_only_dependency():
     cargo = tomllib.loads((SDK.parents[1] / "Cargo.toml").read_text())
     assert haldir_client.__version__ == cargo["workspace"]["package"]["version"]
+    assert (SDK / "LICENSE").read_text() == (SDK.parents[1] / "LICENSE").read_text()
     assert [one for one in requires("haldir-client") if "extra" not in one] == ["httpx<1,>=0.27"]

@@ -48,6 +48,30 @@ def test_the_call_is_in_the_log_before_the_tool_runs(client):
         run.call("look", lambda: [entry.tool for entry in entries(client, run).values()].index("look"))
 
 
+def test_a_tool_that_fails_is_logged_and_its_error_goes_on(client):
+    def fail():
+        raise Failed("it broke")
+
+    with govern(client, agent_id="core", scopes=["execute"]) as run:
+        with pytest.raises(Failed):
+            run.call("fail", fail)
+        with pytest.raises(Failed):
+            run.tool(fail)()
+
+    async def work(other):
+        async with govern_async(other, agent_id="core", scopes=["execute"]) as run:
+            with pytest.raises(Failed):
+                await run.call("fail", fail)
+            with pytest.raises(Failed):
+                await run.tool(fail)()
+        return run
+
+    for one in (run, run_async(work)):
+        found = [entries(client, one)[entry_id] for entry_id in one.entry_ids]
+        assert [(entry.tool, entry.action) for entry in found] == [("fail", "call"), ("fail", "failed")] * 2
+        assert found[1].details == {"error": "it broke"}
+
+
 def test_rules_name_the_scope_the_cost_and_what_is_logged_of_a_tool(client):
     rules = {"open": ToolRule(scope="read:files", cost_usd="0.05"), "öffnen": ToolRule(scope="read:files")}
     rules["login"] = ToolRule(scope="read", details=lambda given: {"user": given["user"]})
@@ -103,8 +127,13 @@ def test_tokens_are_logged_as_spend_exactly(client):
         unpriced = run.log_tokens("other", 10, 10)
     assert client.get_spend(session_id=run.session_id).total_usd == Decimal("0.00225") + Decimal("0.00001125") + Decimal("0.00000075")
     assert entries(client, run)[unpriced].details["priced"] is False
-    with pytest.raises(TypeError):
-        TokenPrice(0.1, 1).cost(1, 1)  # type: ignore[arg-type]
+    for wrong, error in [(0.1, TypeError), ("-1", ValueError), (-1, ValueError)]:
+        with pytest.raises(error, match="output"):
+            TokenPrice(1, wrong)
+        with pytest.raises(error, match="cost_usd"):
+            ToolRule(cost_usd=wrong)
+    with pytest.raises(ValueError, match="tokens"):
+        PRICES["gpt-5"].cost(-1, 0)
 
 
 def test_every_entry_of_a_run_has_a_proof_that_holds(client):

@@ -5,14 +5,14 @@ A denied call raises `ToolDenied`, which AutoGen gives to the model as a result 
 
 from __future__ import annotations
 
-from typing import Any, AsyncGenerator, Iterable, Literal, Mapping, Sequence
+from typing import Any, AsyncGenerator, Awaitable, Iterable, Literal, Mapping, Sequence
 
 from autogen_core import CancellationToken
 from autogen_core.models import ChatCompletionClient, CreateResult, LLMMessage, ModelInfo, RequestUsage
 from autogen_core.tools import BaseTool, Tool, ToolSchema
 from pydantic import BaseModel
 
-from .governed import AnyRun, log_tokens, permit
+from .governed import AnyRun, log_failure, log_tokens, permit
 
 
 class GovernedTool(BaseTool[BaseModel, Any]):
@@ -29,13 +29,20 @@ class GovernedTool(BaseTool[BaseModel, Any]):
 
     async def run(self, args: BaseModel, cancellation_token: CancellationToken) -> Any:
         await permit(self._run_of, self.name, args.model_dump(mode="json"))
-        return await self._tool.run(args, cancellation_token)
+        return await self._logged(self._tool.run(args, cancellation_token))
 
     async def run_json(
         self, args: Mapping[str, Any], cancellation_token: CancellationToken, call_id: str | None = None
     ) -> Any:
         await permit(self._run_of, self.name, dict(args))
-        return await self._tool.run_json(args, cancellation_token, call_id)
+        return await self._logged(self._tool.run_json(args, cancellation_token, call_id))
+
+    async def _logged(self, work: Awaitable[Any]) -> Any:
+        try:
+            return await work
+        except Exception as error:
+            await log_failure(self._run_of, self.name, error)
+            raise
 
     def return_value_as_string(self, value: Any) -> str:
         return self._tool.return_value_as_string(value)

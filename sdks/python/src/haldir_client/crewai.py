@@ -18,7 +18,7 @@ from crewai.tools.tool_failure import ToolFailure
 from pydantic import PrivateAttr
 
 from .errors import HaldirError
-from .governed import AnyRun, Run, ToolDenied, permit
+from .governed import AnyRun, Run, ToolDenied, log_failure, permit
 
 FLUSH_SECONDS = 30.0  # for events of model calls that have not been handled when the run ends
 
@@ -47,14 +47,28 @@ class GovernedTool(BaseTool):
             _require_blocking(self._run_of).permit(self.name, list(args) or kwargs)
         except ToolDenied as denial:
             return ToolFailure(message=str(denial))
-        return self._tool.run(*args, **kwargs)
+        try:
+            result = self._tool.run(*args, **kwargs)
+        except Exception as error:
+            _require_blocking(self._run_of).log_failure(self.name, error)
+            raise
+        if isinstance(result, ToolFailure):
+            _require_blocking(self._run_of).log_failure(self.name, result.message)
+        return result
 
     async def _arun(self, *args: Any, **kwargs: Any) -> Any:
         try:
             await permit(self._run_of, self.name, list(args) or kwargs)
         except ToolDenied as denial:
             return ToolFailure(message=str(denial))
-        return await self._tool.arun(*args, **kwargs)
+        try:
+            result = await self._tool.arun(*args, **kwargs)
+        except Exception as error:
+            await log_failure(self._run_of, self.name, error)
+            raise
+        if isinstance(result, ToolFailure):
+            await log_failure(self._run_of, self.name, result.message)
+        return result
 
 
 def govern_tools(run: AnyRun, tools: Iterable[BaseTool]) -> list[BaseTool]:

@@ -54,6 +54,9 @@ class ToolRule:
     cost_usd: Money = 0
     details: Callable[[Any], object] | None = None
 
+    def __post_init__(self) -> None:
+        _not_negative("cost_usd", self.cost_usd)
+
 
 @dataclasses.dataclass(frozen=True)
 class TokenPrice:
@@ -62,10 +65,23 @@ class TokenPrice:
     input: Money
     output: Money
 
+    def __post_init__(self) -> None:
+        _not_negative("input", self.input)
+        _not_negative("output", self.output)
+
     def cost(self, input_tokens: int, output_tokens: int) -> Decimal:
-        spent = Decimal(exact("input", self.input) or 0) * input_tokens
-        spent += Decimal(exact("output", self.output) or 0) * output_tokens
+        """The exact cost. The server rounds it to a billionth of a dollar."""
+        if input_tokens < 0 or output_tokens < 0:
+            raise ValueError(f"expected numbers of tokens, not {input_tokens} and {output_tokens}")
+        spent = _not_negative("input", self.input) * input_tokens + _not_negative("output", self.output) * output_tokens
         return spent / TOKENS_PER_PRICE
+
+
+def _not_negative(field: str, value: Money) -> Decimal:
+    number = exact(field, value)
+    if number is None or number < 0:
+        raise ValueError(f"{field}: expected an amount of 0 or more, not {value}")
+    return number
 
 
 class _Rules:
@@ -113,6 +129,9 @@ class _Rules:
         rule = self.rules.get(tool, ToolRule())
         shown = rule.details(arguments) if rule.details else arguments
         return self._entry(tool, "call", {"scope": scope, "arguments": loggable(shown)}, rule.cost_usd)
+
+    def _failed_entry(self, tool: str, error: object) -> dict[str, Any]:
+        return self._entry(tool, "failed", {"error": loggable(str(error))})
 
     def _denied_entry(self, tool: str, scope: str, reason: str) -> dict[str, Any]:
         return self._entry(tool, "denied", {"scope": scope, "reason": reason})
@@ -166,7 +185,11 @@ class Run(_Rules):
     def call(self, tool: str, function: Callable[..., Any], /, **arguments: Any) -> Any:
         """Call a function as that tool, if it is permitted."""
         self.permit(tool, arguments)
-        return function(**arguments)
+        try:
+            return function(**arguments)
+        except Exception as error:
+            self.log_failure(tool, error)
+            raise
 
     def tool(self, function: F) -> F:
         """A decorator: each call of the function passes `permit` first, under the function's name."""
@@ -177,9 +200,20 @@ class Run(_Rules):
         @functools.wraps(function)
         def governed(*positional: Any, **named: Any) -> Any:
             self.permit(function.__name__, signature.bind(*positional, **named).arguments)
-            return function(*positional, **named)
+            try:
+                return function(*positional, **named)
+            except Exception as error:
+                self.log_failure(function.__name__, error)
+                raise
 
         return cast(F, governed)
+
+    def log_failure(self, tool: str, error: object) -> None:
+        """Log that a permitted call failed. The failure goes on to its caller, also where it cannot be logged."""
+        try:
+            self._log(self._failed_entry(tool, error))
+        except HaldirError:
+            pass
 
     def log_tokens(self, model: str, input_tokens: int | None, output_tokens: int | None) -> str:
         """Log what a model call cost, by the run's prices.
@@ -238,8 +272,12 @@ class AsyncRun(_Rules):
     async def call(self, tool: str, function: Callable[..., Any], /, **arguments: Any) -> Any:
         """Call a function, or a coroutine function, as that tool, if it is permitted."""
         await self.permit(tool, arguments)
-        result = function(**arguments)
-        return await result if inspect.isawaitable(result) else result
+        try:
+            result = function(**arguments)
+            return await result if inspect.isawaitable(result) else result
+        except Exception as error:
+            await self.log_failure(tool, error)
+            raise
 
     def tool(self, function: Callable[..., Any]) -> Callable[..., Awaitable[Any]]:
         """A decorator: each call of the function passes `permit` first, under the function's name."""
@@ -248,10 +286,21 @@ class AsyncRun(_Rules):
         @functools.wraps(function)
         async def governed(*positional: Any, **named: Any) -> Any:
             await self.permit(function.__name__, signature.bind(*positional, **named).arguments)
-            result = function(*positional, **named)
-            return await result if inspect.isawaitable(result) else result
+            try:
+                result = function(*positional, **named)
+                return await result if inspect.isawaitable(result) else result
+            except Exception as error:
+                await self.log_failure(function.__name__, error)
+                raise
 
         return governed
+
+    async def log_failure(self, tool: str, error: object) -> None:
+        """Log that a permitted call failed. The failure goes on to its caller, also where it cannot be logged."""
+        try:
+            await self._log(self._failed_entry(tool, error))
+        except HaldirError:
+            pass
 
     async def log_tokens(self, model: str, input_tokens: int | None, output_tokens: int | None) -> str:
         """Log what a model call cost, by the run's prices.
@@ -290,6 +339,14 @@ async def permit(run: AnyRun, tool: str, arguments: object) -> str:
     if isinstance(run, AsyncRun):
         return await run.permit(tool, arguments)
     return await asyncio.to_thread(run.permit, tool, arguments)
+
+
+async def log_failure(run: AnyRun, tool: str, error: object) -> None:
+    """`log_failure` of either kind of run, from asyncio."""
+    if isinstance(run, AsyncRun):
+        await run.log_failure(tool, error)
+    else:
+        await asyncio.to_thread(run.log_failure, tool, error)
 
 
 async def log_tokens(run: AnyRun, model: str, input_tokens: int | None, output_tokens: int | None) -> str:

@@ -13,7 +13,7 @@ from langchain.messages import AIMessage, ToolMessage
 from langchain.tools.tool_node import ToolCallRequest
 from langgraph.types import Command
 
-from .governed import AnyRun, ToolDenied, blocking, log_tokens, permit
+from .governed import AnyRun, ToolDenied, blocking, log_failure, log_tokens, permit
 
 ModelAnswer = ModelResponse[Any] | AIMessage | ExtendedModelResponse[Any]
 
@@ -35,7 +35,15 @@ class HaldirMiddleware(AgentMiddleware[Any, Any, Any]):
             blocking(self._run).permit(request.tool_call["name"], request.tool_call["args"])
         except ToolDenied as denial:
             return _denied(request, denial)
-        return handler(request)
+        name = request.tool_call["name"]
+        try:
+            result = handler(request)
+        except Exception as error:
+            blocking(self._run).log_failure(name, error)
+            raise
+        if isinstance(result, ToolMessage) and result.status == "error":
+            blocking(self._run).log_failure(name, result.text)
+        return result
 
     async def awrap_tool_call(
         self, request: ToolCallRequest, handler: Callable[[ToolCallRequest], Awaitable[ToolMessage | Command[Any]]]
@@ -44,7 +52,15 @@ class HaldirMiddleware(AgentMiddleware[Any, Any, Any]):
             await permit(self._run, request.tool_call["name"], request.tool_call["args"])
         except ToolDenied as denial:
             return _denied(request, denial)
-        return await handler(request)
+        name = request.tool_call["name"]
+        try:
+            result = await handler(request)
+        except Exception as error:
+            await log_failure(self._run, name, error)
+            raise
+        if isinstance(result, ToolMessage) and result.status == "error":
+            await log_failure(self._run, name, result.text)
+        return result
 
     def wrap_model_call(
         self, request: ModelRequest[Any], handler: Callable[[ModelRequest[Any]], ModelResponse[Any]]

@@ -11,7 +11,7 @@ from typing import Any, Iterable
 from llama_index.core.agent.workflow import AgentOutput
 from llama_index.core.tools import AsyncBaseTool, FunctionTool, ToolOutput
 
-from .governed import AnyRun, ToolDenied, blocking, log_tokens, permit
+from .governed import AnyRun, ToolDenied, blocking, log_failure, log_tokens, permit
 
 
 def govern_tools(run: AnyRun, tools: Iterable[AsyncBaseTool]) -> list[AsyncBaseTool]:
@@ -32,14 +32,28 @@ def _govern(run: AnyRun, tool: AsyncBaseTool) -> AsyncBaseTool:
             blocking(run).permit(name, loggable(args, kwargs))
         except ToolDenied as denial:
             return _denied(name, loggable(args, kwargs), denial)
-        return tool.call(*args, **kwargs)
+        try:
+            output = tool.call(*args, **kwargs)
+        except Exception as error:
+            blocking(run).log_failure(name, error)
+            raise
+        if output.is_error:
+            blocking(run).log_failure(name, output.content)
+        return output
 
     async def acall(*args: Any, **kwargs: Any) -> ToolOutput:
         try:
             await permit(run, name, loggable(args, kwargs))
         except ToolDenied as denial:
             return _denied(name, loggable(args, kwargs), denial)
-        return await tool.acall(*args, **kwargs)
+        try:
+            output = await tool.acall(*args, **kwargs)
+        except Exception as error:
+            await log_failure(run, name, error)
+            raise
+        if output.is_error:
+            await log_failure(run, name, output.content)
+        return output
 
     # A copy remains a FunctionTool, by which agents know that a tool takes their context.
     governed = copy.copy(tool)

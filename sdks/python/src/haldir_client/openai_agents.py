@@ -1,6 +1,7 @@
 """OpenAI Agents SDK: governed function tools, and hooks that log the tokens of model calls.
 
-A denied call is rejected by an input guardrail of the tool, whose message the model reads as the result of the call.
+A denied call is rejected by an input guardrail of the tool, whose message the model reads as the result of the call. That a
+tool failed is not logged: the SDK makes a text for the model of the error before anything outside the tool sees it.
 """
 
 from __future__ import annotations
