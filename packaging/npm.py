@@ -31,6 +31,7 @@ def platform_manifest(project, one):
     if one.os == "linux":
         manifest["libc"] = ["glibc"]
     manifest["files"] = ["bin"]
+    manifest["publishConfig"] = {"access": "public"}  # a name with a scope is private unless told
     # The program is found by the path of this file, which a package with `exports` would hide.
     manifest["preferUnplugged"] = True  # Yarn Plug'n'Play: a program cannot be run from inside an archive
     return manifest
