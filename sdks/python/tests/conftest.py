@@ -7,7 +7,7 @@ from typing import Iterator
 
 import pytest
 
-from haldir_client import Haldir
+from haldir_client import Haldir, _transport
 
 URL = os.environ["SERVER_URL"]
 KEY = os.environ["SERVER_KEY"]
@@ -18,3 +18,9 @@ BINARY = os.environ["SERVER_BIN"]
 def client() -> Iterator[Haldir]:
     with Haldir(URL, KEY) as made:
         yield made
+
+
+@pytest.fixture
+def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The waits between attempts are too short to be noticed."""
+    monkeypatch.setattr(_transport, "FIRST_WAIT_SECONDS", 0.001)

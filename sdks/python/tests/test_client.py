@@ -168,7 +168,7 @@ def test_the_servers_own_rate_limit_is_an_error_that_names_the_time(tmp_path):
         server.wait(20)
 
 
-def test_nothing_listens():
+def test_nothing_listens(short_waits):
     with Haldir("http://127.0.0.1:9", KEY) as lost, pytest.raises(ConnectionFailed, match="after 4 attempts"):
         lost.health_check()
 
@@ -258,9 +258,7 @@ def test_the_async_client_has_the_same_operations(client):
     assert client.get_session(session).remaining_budget == 0
 
 
-def test_the_async_client_retries_and_gives_up_too(monkeypatch):
-    monkeypatch.setattr(_transport, "FIRST_WAIT_SECONDS", 0.001)
-
+def test_the_async_client_retries_and_gives_up_too(short_waits):
     async def lost():
         async with AsyncHaldir("http://127.0.0.1:9", KEY) as other:
             await other.health_check()

@@ -13,7 +13,9 @@ import functools
 import hashlib
 import inspect
 import re
+import sys
 import threading
+import warnings
 from decimal import Decimal
 from types import TracebackType
 from typing import Any, Awaitable, Callable, Mapping, Sequence, TypeVar, cast
@@ -450,11 +452,18 @@ class govern_async:
             # The server may have made the session already: wait for its id, to be able to revoke it.
             await asyncio.wait({creation}, timeout=REVOKE_SECONDS)
             if creation.done() and not creation.cancelled() and creation.exception() is None:
-                await self._client.revoke_session(creation.result().session_id)
+                await self._abandon(creation.result().session_id)
             creation.cancel()
             raise
         self._run = AsyncRun(self._client, session, self._rules, self._prices)
         return self._run
+
+    async def _abandon(self, session_id: str) -> None:
+        """Revoke a session in which nothing was done. It expires by itself where that fails, and the cancellation goes on."""
+        try:
+            await self._client.revoke_session(session_id)
+        except HaldirError:
+            pass
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -481,5 +490,7 @@ def _not_revoked(run: _Rules, failure: HaldirError, error: BaseException | None)
     text = f"the session {run.session_id} could not be revoked, and lives until it expires: {failure}"
     if error is None:
         raise HaldirError(text) from failure
-    if hasattr(error, "add_note"):  # Python 3.11
+    if sys.version_info >= (3, 11):
         error.add_note(text)
+    else:
+        warnings.warn(text, ResourceWarning, stacklevel=3)
