@@ -2,7 +2,8 @@
 
 Written here by the binary distribution format (PEP 427, PEP 639), not by maturin, which compiles the programs itself and cannot
 package those that are already built. The terminal client is installed as `haldir-terminal`: `haldir` is the command, and the module, of
-another package on PyPI, and both can be in one environment. It finds `haldir-mcp` in its own folder, whatever its own name is.
+another package on PyPI. It finds `haldir-mcp` in its own folder, whatever its own name is. That other package has a command `haldir-mcp` as
+well; `uvx haldir-mcp` needs ours to have this name, so the two belong in environments of their own.
 """
 
 import base64
