@@ -149,6 +149,7 @@ def test_every_entry_of_a_run_has_a_proof_that_holds(client):
         {"tree_size": proof.tree_size + 1}, {"audit_path": proof.audit_path[1:]}, {"audit_path": [*proof.audit_path, other]},
         {"audit_path": ["zz"]}, {"audit_path": [other] * 65}, {"algorithm": "other"},
         {"sth": dataclasses.replace(proof.sth, root_hash=other)},
+        {"tree_size": 2**40, "sth": dataclasses.replace(proof.sth, tree_size=2**40)},
     ]:
         assert not verify_inclusion(dataclasses.replace(proof, **forged)), forged
 
