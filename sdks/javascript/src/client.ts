@@ -5,11 +5,15 @@ import type { CallOptions, Input, Operation, OperationName, Output } from "./ope
 
 const DEFAULT_URL = "http://127.0.0.1:8000"; // where `haldir-mcp serve` listens
 const DEFAULT_TIMEOUT_MS = 30_000;
+const MAX_TIMEOUT_MS = 2 ** 31 - 1; // a timer of more fires at once
 const DEFAULT_RETRIES = 2;
 const MAX_RETRIES = 10;
 const FIRST_WAIT_MS = 100; // doubled for each further try
 const MAX_WAIT_MS = 10_000; // an hourly limit that is reached can ask for an hour; such a call fails at once
 const PASSING = [408, 429, 502, 503, 504]; // the statuses of what passes by itself
+const API_KEY = /^[!-~]+$/; // fetch quotes in its error what it refuses to send, also where that is a key
+const IDEMPOTENCY_KEY = /^[!-~](?:[ -~]*[!-~])?$/; // as in the OpenAPI document
+const MAX_IDEMPOTENCY_KEY = 255; // characters
 const MAX_ANSWER_BYTES = 64 * 1024 * 1024;
 
 /** Settings of a client. */
@@ -41,11 +45,12 @@ export class HaldirClient {
 
   constructor(options: ClientOptions = {}) {
     this.baseUrl = (options.baseUrl ?? environment("HALDIR_BASE_URL") ?? DEFAULT_URL).replace(/\/+$/, "");
-    if (!/^https?:\/\/[^/?#]+[^?#]*$/.test(this.baseUrl)) {
-      throw new TypeError(`baseUrl ${JSON.stringify(this.baseUrl)} is no address of a server: expected one such as ${DEFAULT_URL}`);
+    checkUrl(this.baseUrl);
+    this.#apiKey = (options.apiKey ?? environment("HALDIR_API_KEY"))?.trim() || undefined; // files end with a newline
+    if (this.#apiKey !== undefined && !API_KEY.test(this.#apiKey)) {
+      throw new TypeError("apiKey has characters that no key has: expected one such as hld_…, without spaces or quotes");
     }
-    this.#apiKey = (options.apiKey ?? environment("HALDIR_API_KEY")) || undefined;
-    this.#timeout = options.timeout ?? DEFAULT_TIMEOUT_MS;
+    this.#timeout = checkedTimeout(options.timeout ?? DEFAULT_TIMEOUT_MS);
     this.#retries = options.retries ?? DEFAULT_RETRIES;
     if (!Number.isInteger(this.#retries) || this.#retries < 0 || this.#retries > MAX_RETRIES) {
       throw new RangeError(`retries is ${this.#retries}: expected a whole number from 0 to ${MAX_RETRIES}`);
@@ -81,7 +86,7 @@ export class HaldirClient {
     const path = operation.path.replace(/\{(\w+)\}/g, (_, field: string) => {
       const value = take(field);
       // An empty segment, or one of dots, would lead to another operation.
-      if (typeof value !== "string" || /^\.{0,2}$/.test(value)) {
+      if (typeof value !== "string" || /^\.{0,2}$|\p{Surrogate}/u.test(value)) {
         throw new HaldirError(`${name}: ${field} is ${JSON.stringify(value)}: expected an id or a name`, { code: "invalid_argument", field });
       }
       return encodeURIComponent(value);
@@ -93,7 +98,7 @@ export class HaldirClient {
     }
     const headers: Record<string, string> = { Accept: operation.answer === "response" ? "*/*" : "application/json" };
     if (this.#apiKey !== undefined) headers["Authorization"] = `Bearer ${this.#apiKey}`;
-    if (operation.idempotent) headers["Idempotency-Key"] = options.idempotencyKey ?? crypto.randomUUID();
+    if (operation.idempotent) headers["Idempotency-Key"] = idempotencyKey(options);
     const init: RequestInit = { method: operation.method, headers, redirect: "manual" }; // the API redirects nowhere
     if (operation.body) {
       headers["Content-Type"] = "application/json";
@@ -108,7 +113,7 @@ export class HaldirClient {
 
   /** One try. Its timer covers the whole answer, but of a `Response` only the start: the caller reads the rest. */
   async #attempt(operation: Operation, request: { url: string; init: RequestInit }, options: CallOptions): Promise<unknown> {
-    const timeout = options.timeout ?? this.#timeout;
+    const timeout = options.timeout === undefined ? this.#timeout : checkedTimeout(options.timeout);
     const stop = new AbortController();
     const timer = setTimeout(() => stop.abort(), timeout);
     const signal = options.signal ? AbortSignal.any([options.signal, stop.signal]) : stop.signal;
@@ -143,6 +148,23 @@ for (const name of Object.keys(OPERATIONS) as OperationName[]) {
     configurable: true,
     writable: true,
   });
+}
+
+/** Throws for what is no address. Its user and password would be part of messages, which the model may read, so it has none. */
+function checkUrl(url: string): void {
+  const parsed = /^https?:\/\/[^?#]+$/.test(url) && URL.canParse(url) ? new URL(url) : undefined;
+  if (parsed?.username || parsed?.password) throw new TypeError("baseUrl has a user or a password: leave them out, and give the key as apiKey");
+  if (!parsed) throw new TypeError(`baseUrl ${JSON.stringify(url)} is no address of a server: expected one such as ${DEFAULT_URL}`);
+}
+
+function checkedTimeout(timeout: number): number {
+  if (timeout > 0 && timeout <= MAX_TIMEOUT_MS) return timeout;
+  throw new RangeError(`timeout is ${timeout}: expected milliseconds, more than 0 and at most ${MAX_TIMEOUT_MS}`);
+}
+
+function idempotencyKey({ idempotencyKey: key = crypto.randomUUID() }: CallOptions): string {
+  if (key.length <= MAX_IDEMPOTENCY_KEY && IDEMPOTENCY_KEY.test(key)) return key;
+  throw new HaldirError(`idempotencyKey is ${JSON.stringify(key)}: expected 1 to ${MAX_IDEMPOTENCY_KEY} characters of ASCII, without spaces at its ends`, { code: "invalid_argument" });
 }
 
 function environment(name: string): string | undefined {

@@ -21,7 +21,10 @@ export type RunOptions = Input<"createSession"> & {
 export interface Rule<Args = any> {
   /** The scope that the session must hold. Default: `execute:` and the tool's name. */
   scope?: string;
-  /** What a call costs. It is deducted from the session's budget before the tool runs, and given back if the tool fails. */
+  /**
+   * What a call costs. It is deducted from the session's budget before the tool runs, and given back if the tool fails. The server gives
+   * back for operators' keys alone, since an agent could refill its own budget: with an agent's key the amount stays deducted.
+   */
   amount?: (args: Args) => AmountInput;
   /** What is logged instead of the arguments, for example without secrets in them. */
   details?: (args: Args) => unknown;
@@ -58,9 +61,9 @@ export class GovernedSession implements AsyncDisposable {
   readonly client: HaldirClient;
   readonly sessionId: string;
   readonly agentId: string;
-  /** The calls that were denied. */
+  /** The calls that were denied, at most 10,000. */
   readonly denied: { readonly tool: string; readonly reason: string }[] = [];
-  /** Entries that could not be written after a tool had run or was denied; the call itself ended as it would have otherwise. */
+  /** Why entries could not be written, or payments not be completed, after a tool had run or was denied; the call ended as it would have otherwise. At most 10,000. */
   readonly unlogged: Error[] = [];
   readonly #entries: string[] = [];
   readonly #signal: AbortSignal | undefined;
@@ -84,7 +87,9 @@ export class GovernedSession implements AsyncDisposable {
   /** Creates the session. Its caller ends it: with `end`, or with `await using`. */
   static async open(client: HaldirClient, options: RunOptions): Promise<GovernedSession> {
     const { signal, ...input } = options;
-    const session = await client.createSession(input, { signal });
+    signal?.throwIfAborted();
+    // Without the signal: the server may have created the session when it is aborted, and its id has to arrive for it to be revoked.
+    const session = await client.createSession(input);
     return new GovernedSession(client, session.session_id, session.agent_id, signal);
   }
 
@@ -130,10 +135,11 @@ export class GovernedSession implements AsyncDisposable {
       await this.#requireScope(tool, scope);
       if (amount) authorization = await this.#pay(tool, amount(args));
       await this.#log({ action: "call", tool, details: bounded(details ? details(args) : { arguments: args }) });
+      this.#requireRunning(tool); // the run may have ended meanwhile
     } catch (error) {
       if (authorization) await this.#later(this.#void(authorization));
       const denial = error instanceof ToolDenied ? error : undecided(tool, error);
-      this.denied.push({ tool, reason: denial.reason });
+      if (this.denied.length < MAX_ENTRIES) this.denied.push({ tool, reason: denial.reason });
       await this.#later(this.#log({ action: "denied", tool, details: { scope, reason: denial.reason.slice(0, MAX_ACTION_CHARACTERS) } }));
       throw denial;
     }
@@ -176,8 +182,12 @@ export class GovernedSession implements AsyncDisposable {
     return proofs;
   }
 
-  async #requireScope(tool: string, scope: string): Promise<void> {
+  #requireRunning(tool: string): void {
     if (this.#ended) throw new ToolDenied(tool, "the run has ended");
+  }
+
+  async #requireScope(tool: string, scope: string): Promise<void> {
+    this.#requireRunning(tool);
     if (this.#entries.length >= MAX_ENTRIES) throw new ToolDenied(tool, `the run has logged ${MAX_ENTRIES} entries, the most of one run`);
     const { allowed } = await this.client.checkPermission({ session_id: this.sessionId, scope }, { signal: this.#signal });
     if (allowed) return;
@@ -209,7 +219,7 @@ export class GovernedSession implements AsyncDisposable {
     try {
       await work;
     } catch (error) {
-      this.unlogged.push(error instanceof Error ? error : new Error(String(error)));
+      if (this.unlogged.length < MAX_ENTRIES) this.unlogged.push(error instanceof Error ? error : new Error(String(error)));
     }
   }
 }
@@ -233,8 +243,9 @@ export async function governed<T>(
   const session = await GovernedSession.open(client, options);
   let result: T;
   try {
+    throwIfFailed(session); // aborted while the session was created
     result = await body(session);
-    if (session.failure) throw session.failure.error;
+    throwIfFailed(session);
   } catch (error) {
     await session.end().catch((failure: unknown) => {
       throw new AggregateError([error, failure], `the run failed (${String(error)}), and its session could not be revoked`);
@@ -243,6 +254,10 @@ export async function governed<T>(
   }
   await session.end();
   return { result, session };
+}
+
+function throwIfFailed({ failure }: GovernedSession): void {
+  if (failure) throw failure.error;
 }
 
 function undecided(tool: string, error: unknown): ToolDenied {

@@ -168,7 +168,7 @@ test("a lost answer to a payment is asked for again, and paid once", async () =>
 
 test("an idempotency key of the caller's holds for other calls too", async () => {
   const { session_id } = await haldir.createSession({ agent_id: "payer", scopes: ["spend"], spend_limit: "10" });
-  const pay = (amount: string) => haldir.authorizePayment({ session_id, amount }, { idempotencyKey: "order-7" });
+  const pay = (amount: string) => haldir.authorizePayment({ session_id, amount }, { idempotencyKey: "order 7" });
   assert.equal((await pay("4")).authorization_id, (await pay("4")).authorization_id);
   assert.equal((await refused(pay("5"))).code, "idempotency_mismatch");
 });
@@ -257,6 +257,32 @@ test("a client does not show its key, and says which settings are wrong", () => 
   assert.ok(!inspect(haldir, { depth: 9, showHidden: true }).includes(key) && !JSON.stringify(haldir).includes(key));
   assert.throws(() => new HaldirClient({ baseUrl: "localhost:8000" }), /baseUrl "localhost:8000"/);
   assert.throws(() => new HaldirClient({ retries: 1000 }), /retries is 1000/);
+});
+
+test("secrets in settings that cannot be sent are in no message", async () => {
+  const settings = [{ apiKey: "hld_hunter2\nx" }, { apiKey: "\u201chld_hunter2\u201d" }, { baseUrl: "http://user:hunter2@127.0.0.1" }];
+  for (const setting of settings) {
+    assert.throws(() => client(setting), (error) => error instanceof TypeError && !inspect(error).includes("hunter2"), inspect(setting));
+  }
+  await client({ apiKey: `${key}\n` }).getOverview(); // as read from a file
+});
+
+test("times, ids and idempotency keys that cannot be used are refused before a call", async () => {
+  let calls = 0;
+  const counting = { fetch: (...request: Parameters<typeof fetch>) => (calls++, fetch(...request)) };
+  for (const timeout of [0, -1, NaN, Infinity, 2 ** 31]) {
+    assert.throws(() => client({ timeout }), /timeout is/);
+    await assert.rejects(client(counting).getOverview({}, { timeout }), RangeError);
+  }
+  const id = await refused(client(counting).getSession({ session_id: "ses_\ud800" }));
+  assert.deepEqual([id.code, id.field], ["invalid_argument", "session_id"]);
+  for (const idempotencyKey of ["", "a\nb", " a", "\u00e4", "x".repeat(256)]) {
+    const error = await refused(client(counting).createSession({ agent_id: "x" }, { idempotencyKey }));
+    assert.equal(error.code, "invalid_argument");
+    assert.match(error.message, /idempotencyKey/);
+  }
+  assert.equal(calls, 0);
+  await client({ timeout: 2 ** 31 - 1 }).getOverview();
 });
 
 test("long texts and numbers of every kind arrive as they are", async () => {

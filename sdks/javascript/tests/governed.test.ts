@@ -67,6 +67,36 @@ test("the session is revoked as soon as the signal is aborted, and no tool runs 
   await assert.rejects(governed(haldir, { ...options, signal: AbortSignal.abort() }, never), { name: "AbortError" });
 });
 
+test("a run that is aborted while its session is created leaves none behind", async () => {
+  const stop = new AbortController();
+  const late: typeof fetch = async (url, init) => {
+    const response = await fetch(url, init);
+    stop.abort(new Error("stopped")); // the server has created the session
+    init?.signal?.throwIfAborted();
+    return response;
+  };
+  await assert.rejects(governed(client({ fetch: late }), { ...options, agent_id: "early", signal: stop.signal }, never), /stopped/);
+  const { sessions } = await haldir.listSessions({ agent_id: "early" });
+  assert.deepEqual(sessions.map(({ revoked }) => revoked), [true]);
+});
+
+test("a run that is aborted while a call is logged does not make it, and gives its payment back", async () => {
+  const stop = new AbortController();
+  let seen: GovernedSession;
+  const late: typeof fetch = async (url, init) => {
+    const response = await fetch(url, init);
+    if (String(url).endsWith("/v1/audit")) stop.abort(new Error("stopped"));
+    return response;
+  };
+  const run = governed(client({ fetch: late }), { ...options, signal: stop.signal }, async (session) => {
+    seen = session;
+    const { reason } = await denied(session.runTool("buy", {}, never, { scope: "spend", amount: () => "4" }));
+    assert.equal(reason, "the run has ended");
+  });
+  await assert.rejects(run, /stopped/);
+  assert.equal((await haldir.getSession({ session_id: seen!.sessionId })).remaining_budget, "10");
+});
+
 test("an aborted run rejects, also where it goes on to its end", async () => {
   const stop = new AbortController();
   const run = governed(haldir, { ...options, signal: stop.signal }, () => stop.abort(new Error("stopped")));
@@ -169,5 +199,11 @@ test("a session stays within the limits of an agent's key", async () => {
   await assert.rejects(governed(agent, { ...options, ttl: 600 }, never), { code: "ceiling_exceeded" });
   const { session } = await governed(agent, { ...options, spend_limit: "5", ttl: 600 }, (session) => session.runTool("search", {}, () => "found"));
   assert.equal((await session.proofs()).length, 1);
+  const rule = { scope: "spend", amount: () => "3" };
+  await governed(agent, { ...options, spend_limit: "5", ttl: 600 }, async (session) => {
+    await assert.rejects(session.runTool("buy", {}, () => Promise.reject(new Error("sold out")), rule), /sold out/);
+    assert.equal((await haldir.getSession({ session_id: session.sessionId })).remaining_budget, "2"); // only an operator gives back
+    assert.ok(session.unlogged.some((error) => error instanceof HaldirError && error.code === "operator_required"));
+  });
   assert.equal(await isRevoked(session), true);
 });
