@@ -231,9 +231,8 @@ export interface Governed<T> {
 }
 
 /**
- * Opens a session, runs `body` in it, and ends it, however `body` ends. Rejects with what `body` rejects with, or with the reason of
- * its signal; where the session can then
- * not be revoked either, with an AggregateError of both. Such a session ends with its `ttl`.
+ * Opens a session, runs `body` in it, and ends it, however `body` ends. Rejects with the reason of its signal once that is aborted, else with
+ * what `body` rejects with; where the session can then not be revoked either, with an AggregateError of both. Such a session ends with its `ttl`.
  */
 export async function governed<T>(
   client: HaldirClient,
@@ -246,7 +245,8 @@ export async function governed<T>(
     throwIfFailed(session); // aborted while the session was created
     result = await body(session);
     throwIfFailed(session);
-  } catch (error) {
+  } catch (thrown) {
+    const error = session.failure ? session.failure.error : thrown; // what `body` then throws follows from it, such as a denial
     await session.end().catch((failure: unknown) => {
       throw new AggregateError([error, failure], `the run failed (${String(error)}), and its session could not be revoked`);
     });

@@ -103,6 +103,15 @@ test("an aborted run rejects, also where it goes on to its end", async () => {
   await assert.rejects(run, /stopped/);
 });
 
+test("an aborted run rejects with the signal's reason, not with the denial that follows", async () => {
+  const stop = new AbortController();
+  const run = governed(haldir, { ...options, signal: stop.signal }, (session) => {
+    stop.abort(new Error("stopped"));
+    return session.runTool("search", {}, never);
+  });
+  await assert.rejects(run, { name: "Error", message: "stopped" });
+});
+
 test("a session that an operator revokes stops the next tool and the next model call", async () => {
   await governed(haldir, options, async (session) => {
     await haldir.revokeSession({ session_id: session.sessionId });
