@@ -1,4 +1,4 @@
-//! How the programs are linked: what runs at every start lies together.
+//! The name of the target, and how the programs are linked: what runs at every start lies together.
 //!
 //! A program's pages are read, and counted as its memory, in windows of 64 KB around what is touched. The functions that
 //! run up to the first answer are two thousand among forty, less than 2 MB in all; spread over the whole program they
@@ -17,6 +17,8 @@ const ORDER: &str = "link/startup.order";
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed={ORDER}");
+    // What `--version --json` names; cargo tells it to build scripts alone.
+    println!("cargo::rustc-env=HALDIR_TARGET={}", env::var("TARGET").unwrap_or_default());
     let is = |name: &str, value: &str| env::var(name).is_ok_and(|found| found == value);
     // The names are those of this target's optimised build.
     if !(is("PROFILE", "release") && is("CARGO_CFG_TARGET_ARCH", "x86_64") && is("CARGO_CFG_TARGET_OS", "linux")) {

@@ -13,3 +13,4 @@ mod readiness;
 pub mod remote;
 mod responses;
 pub mod server;
+mod version;

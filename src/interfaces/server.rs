@@ -6,7 +6,7 @@ mod local;
 mod over_http;
 mod wrapped;
 
-use std::process::ExitCode;
+use std::{io::Write, process::ExitCode};
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use health::HealthOptions;
@@ -18,7 +18,7 @@ use crate::{
     call::Settings,
     config::{CeilingOptions, LimitOptions, StoreOptions, without_empty_variables},
     error::{Error, Result},
-    interfaces::cli,
+    interfaces::{cli, version},
     relay::elicitation::DecisionOptions,
     relay::options::WrapOptions,
 };
@@ -79,6 +79,11 @@ pub fn run() -> ExitCode {
             return ExitCode::SUCCESS;
         }
         watchdog::enable();
+    }
+    if version::is_asked_for(std::env::args_os().skip(1)) {
+        // A closed output has no reader.
+        let _ = writeln!(std::io::stdout(), "{}", version::document("haldir-mcp"));
+        return ExitCode::SUCCESS;
     }
     let matches = without_empty_variables(command()).get_matches();
     let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());

@@ -35,6 +35,7 @@ const BACKUP: &str = "install";
 const MAX_NAME: usize = 48;
 
 #[derive(Args)]
+#[allow(clippy::struct_excessive_bools)] // Each is a flag of its own.
 pub struct InstallOptions {
     /// The client, such as claude, claude-code, codex, cursor or vscode. Without it all are listed, with their files, and
     /// whether haldir is in them.
@@ -77,7 +78,7 @@ pub fn run(options: &InstallOptions, global: &GlobalOptions) -> Result<(), Comma
     })?;
     let target = Target::open(client)?;
     let next = if options.remove { target.without(options)? } else { target.with(options, global)? };
-    finish(&target, next, options, global)
+    finish(&target, &next, options, global)
 }
 
 /// A client's file.
@@ -289,7 +290,7 @@ fn merged(mut wrapped: Change, added: Vec<super::clients::change::Edit>) -> Chan
 }
 
 /// Shows the change, asks, and writes.
-fn finish(target: &Target, next: Next, options: &InstallOptions, global: &GlobalOptions) -> Result<(), CommandError> {
+fn finish(target: &Target, next: &Next, options: &InstallOptions, global: &GlobalOptions) -> Result<(), CommandError> {
     let (path, is_same) = (target.path.display(), next.change.edits.is_empty());
     let old = target.text.as_deref().unwrap_or_default();
     let rows = next.change.diff(old);
@@ -309,7 +310,7 @@ fn finish(target: &Target, next: Next, options: &InstallOptions, global: &Global
     if is_written && !options.yes && !is_confirmed(&target.path)? {
         return Err(Error::new(Code::Conflict, "it was not confirmed; nothing was changed").into());
     }
-    let backup = if is_written { target.write(&next)? } else { None };
+    let backup = if is_written { target.write(next)? } else { None };
     if global.json {
         let body = json!({
             "client": target.client.name, "file": path.to_string(), "name": options.name, "changed": !is_same,

@@ -23,6 +23,7 @@ pub use times::{when, when_any};
 use crate::{
     config::logging,
     error::{Code, Error},
+    interfaces::version,
 };
 
 /// Exit code for wrong arguments or settings.
@@ -192,6 +193,10 @@ pub fn paragraph_lines(text: &str, width: usize) -> Vec<String> {
 
 /// Writes what is wrong with the arguments, or the help or version that they ask for, which clap treats as errors.
 pub fn explain_usage(error: &clap::Error, json: bool) -> ExitCode {
+    if json && error.kind() == clap::error::ErrorKind::DisplayVersion {
+        let written = line(&version::document("haldir").to_string());
+        return written.map_or_else(|error| error.report(true), |()| ExitCode::SUCCESS);
+    }
     if !error.use_stderr() || !json {
         // As above: a closed output has no reader.
         let _ = error.print();

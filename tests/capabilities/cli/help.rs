@@ -25,6 +25,23 @@ fn help(path: &str, arguments: &[String]) -> String {
     stdout
 }
 
+#[test]
+fn both_programs_say_what_they_are_on_one_line_of_json() {
+    for (path, name) in PROGRAMS.iter().zip(["haldir", "haldir-mcp"]) {
+        for arguments in [["--version", "--json"], ["--json", "--version"]] {
+            let Outcome { code, stdout, stderr } = outcome(&mut program(path, &arguments.map(str::to_owned)));
+            assert_eq!((code, stderr.as_str(), stdout.lines().count()), (0, "", 1), "{stdout}");
+            let said: serde_json::Value = serde_json::from_str(&stdout).unwrap();
+            assert_eq!((&said["name"], &said["version"]), (&name.into(), &env!("CARGO_PKG_VERSION").into()), "{said}");
+            assert!(said["target"].as_str().unwrap().contains(std::env::consts::ARCH), "{said}");
+            let has_postgres = said["features"].as_array().unwrap().contains(&"postgres".into());
+            assert_eq!(has_postgres, cfg!(feature = "postgres"), "{said}");
+            assert!(said["schema_version"].as_i64().unwrap() > 0, "{said}");
+            assert!(said["protocol_versions"].as_array().unwrap().contains(&"2025-11-25".into()), "{said}");
+        }
+    }
+}
+
 /// The commands that a help text names, in one list or in groups.
 fn commands(help: &str) -> Vec<String> {
     let mut is_listed = false;

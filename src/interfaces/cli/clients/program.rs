@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// The package's name on npm and on PyPI, and the program's.
+/// The package's name on npm and on `PyPI`, and the program's.
 const NAME: &str = "haldir-mcp";
 
 /// The words that start this haldir. A program in a cache of npx, uvx or the like is gone once that is cleared, so the

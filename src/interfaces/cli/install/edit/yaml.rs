@@ -31,16 +31,16 @@ pub fn insert(text: &str, document: &Node, entry: &Entry) -> Result<Vec<Edit>, S
         return if is_block { Ok(append(text, entry)) } else { Err("it is no YAML mapping in block style".to_owned()) };
     };
     let newline = line_break(text);
-    let list = &member.value;
-    let last = list.items().map_or_else(|| list.members().last().map(|member| &member.value), <[Node]>::last);
-    let first = list.items().map_or_else(
-        || list.members().first().map(|first| first.key.start),
+    let entries = &member.value;
+    let last = entries.items().map_or_else(|| entries.members().last().map(|member| &member.value), <[Node]>::last);
+    let first = entries.items().map_or_else(
+        || entries.members().first().map(|first| first.key.start),
         |items| items.first().map(|first| first.span.start),
     );
     let at = |at: usize, text: String| vec![Edit { span: at..at, text }];
     let block = |indent: usize| format!("{newline}{}", block(entry, indent, newline));
-    Ok(match (first.zip(last), &list.value) {
-        (Some((_, last)), _) if is_flow(list) => {
+    Ok(match (first.zip(last), &entries.value) {
+        (Some((_, last)), _) if is_flow(entries) => {
             let value = inline(&serde_json::Value::Object(entry.members.clone()));
             let value = if entry.is_item { value } else { format!("{}: {value}", quoted(&entry.name)) };
             at(last.span.end, format!(", {value}"))
@@ -52,8 +52,8 @@ pub fn insert(text: &str, document: &Node, entry: &Entry) -> Result<Vec<Edit>, S
         }
         // `extensions: {}`: the brackets make room for the block.
         (None, Value::Object(_) | Value::Array { .. }) => {
-            let before = text[..list.span.start].trim_end_matches([' ', '\t']).len();
-            vec![Edit { span: before..list.span.end, text: block(INDENT) }]
+            let before = text[..entries.span.start].trim_end_matches([' ', '\t']).len();
+            vec![Edit { span: before..entries.span.end, text: block(INDENT) }]
         }
         (None, _) => at(line_end(text, member.key.end), block(INDENT)),
     })
