@@ -142,7 +142,7 @@ fn each_client_gets_its_entry_and_the_very_file_is_given_back() {
     for (client, file, before, part) in FILES {
         let (home, path) = Home::with(file, before);
         let shown = home.done(&[client, "--yes"]);
-        assert!(shown.contains("+") && shown.contains(&format!("wrote {}", path.display())), "{client}: {shown}");
+        assert!(shown.contains('+') && shown.contains(&format!("wrote {}", path.display())), "{client}: {shown}");
         let with = read(&path);
         assert!(with.contains(&part.replace("PROGRAM", SERVER)), "{client}: {with}");
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o640, "{client}");
