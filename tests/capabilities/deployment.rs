@@ -82,7 +82,7 @@ fn the_manifest_fits_the_image() {
     assert_eq!(listen, format!("0.0.0.0:{port}"));
     let pod = &objects["Deployment"]["spec"]["template"]["spec"];
     let user = number(&pod["securityContext"]["runAsUser"]);
-    assert!(dockerfile.contains(&format!(" --uid {user} --home-dir /data ")), "{user}");
+    assert!(dockerfile.contains(&format!("\nUSER {user}:{user}\n")), "{user}");
     // The root is read-only: what the image writes to is mounted.
     assert_eq!(container["securityContext"]["readOnlyRootFilesystem"], true);
     let mounts: Vec<_> =

@@ -49,7 +49,7 @@ fn a_server_starts_with_the_written_settings_and_its_first_key_is_made_with_the_
         ("nginx.conf", &["proxy_buffering off", "proxy_read_timeout 24h", "server_name haldir.example.com;"][..]),
         ("Caddyfile", &["flush_interval -1", "read_timeout 24h", "haldir.example.com {"]),
         ("haldir.service", &["ExecStart=/", &format!("EnvironmentFile={path}/haldir.env"), "DynamicUser=yes"]),
-        ("compose.yaml", &["env_file: haldir.env", "127.0.0.1:8000:8000", "ready"]),
+        ("compose.yaml", &["env_file: haldir.env", "127.0.0.1:8000:8000", "[CMD, haldir-mcp, health]"]),
     ] {
         assert!(needs.iter().all(|part| read(name).contains(part)), "{name}: {}", read(name));
     }

@@ -12,7 +12,7 @@ use haldir::interfaces::http::{dashboard::COOKIE, listener::DRAIN_TIMEOUT};
 use serde_json::{Value, json};
 
 use super::Terminal;
-use crate::support::Server;
+use crate::support::{Server, health};
 
 const FILES: [&str; 9] = [
     ".env", ".gitignore", "Caddyfile", "START.md", "compose.yaml", "database.sql", "haldir.toml", "haproxy.cfg",
@@ -129,7 +129,7 @@ fn its_containers_have_no_rights_and_are_reached_from_this_machine_alone() {
     }
     // The root is read-only: the folder of the image that is written to is mounted, for the user of the image.
     assert_eq!(services["haldir"]["tmpfs"], json!(["/tmp", "/data:uid=10001,mode=0700"]));
-    assert!(source("Dockerfile").contains(" --uid 10001 --home-dir /data "));
+    assert!(source("Dockerfile").contains("\nUSER 10001:10001\n"));
     let grace = services["haldir"]["stop_grace_period"].as_str().and_then(|text| text.strip_suffix('s')).unwrap();
     assert!(grace.parse::<u64>().unwrap() > DRAIN_TIMEOUT.as_secs());
 }
@@ -167,14 +167,11 @@ fn its_environment_starts_a_server_and_its_check_fails_once_that_has_ended() {
     let server = Server::start(command);
     let key = json!({"name": "operator", "bootstrap_token": written.variables["HALDIR_BOOTSTRAP_TOKEN"]});
     assert_eq!(server.anonymous().post("/v1/keys", &key).ok()["role"], "operator");
-    let check = written.services["haldir"]["healthcheck"]["test"].as_array().unwrap();
-    let check: Vec<_> = check.iter().map(|part| part.as_str().unwrap()).collect();
-    assert_eq!(check[..2], ["CMD", "haldir"]);
+    assert_eq!(written.services["haldir"]["healthcheck"]["test"], json!(["CMD", "haldir-mcp", "health"]));
     let here = server.address.to_string();
-    let check: Vec<_> = check[2..].iter().map(|part| part.replace("127.0.0.1:8000", &here)).collect();
-    assert_eq!(written.terminal.run(&check).code, 0);
+    assert_eq!(health(&[], &[("HALDIR_LISTEN", &here)]).0, 0);
     drop(server);
-    assert_eq!(written.terminal.run(&check).code, 1);
+    assert_eq!(health(&[], &[("HALDIR_LISTEN", &here)]).0, 1);
 }
 
 #[test]
