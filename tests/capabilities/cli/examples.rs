@@ -44,12 +44,17 @@ fn examples_below(name: &str, command: &clap::Command) -> Vec<Example> {
     examples_of(name, &help).into_iter().chain(below).collect()
 }
 
+/// A document about package managers and services: `packaging/try` goes its ways, in bare environments.
+const INSTALLATION: &str = "install.md";
+
 /// The documents that users read; that for contributors is about the sources.
 fn documents() -> Vec<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let more = fs::read_dir(root.join("docs")).unwrap().map(|file| file.unwrap().path());
     let documents = ["README.md", "SECURITY.md", "ARCHITECTURE.md"].map(|name| root.join(name));
-    more.chain(documents).filter(|path| path.extension().is_some_and(|extension| extension == "md")).collect()
+    let is_read =
+        |path: &PathBuf| path.extension().is_some_and(|extension| extension == "md") && !path.ends_with(INSTALLATION);
+    more.chain(documents).filter(is_read).collect()
 }
 
 /// The commands of `console` blocks. The `sh` blocks are run by `tests/readme`, which names the documents that it takes.
