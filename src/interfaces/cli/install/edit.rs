@@ -36,7 +36,9 @@ pub fn insert(text: &str, format: Format, entry: &Entry) -> Result<Vec<Edit>, St
     };
     let new = applied(text, &edits);
     let has_it = format.parse(&new).is_ok_and(|document| entry::find(&document, entry.list, &entry.name).is_some());
-    if !has_it || facts::of(text, format, entry.list, &entry.name) != facts::of(&new, format, entry.list, &entry.name) {
+    let is_same = facts::of(text, format, entry.list, &entry.name) == facts::of(&new, format, entry.list, &entry.name);
+    // What could not be taken out again is not added.
+    if !has_it || !is_same || remove(&new, format, entry.list, &entry.name).is_err() {
         return Err(format!("{} has a form that cannot be added to: add the entry by hand", entry.list.join(".")));
     }
     Ok(edits)

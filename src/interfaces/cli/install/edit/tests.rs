@@ -182,6 +182,12 @@ const PIECES: &str = "{¦}¦[¦]¦:¦,¦ ¦\n¦\n  ¦- ¦\"¦#¦// x\n¦/* y */�
                       mcpServers:\n¦[mcp_servers.a]\n¦[mcp_servers.haldir]\n¦extensions:\n¦\"mcp\": {¦\"a\": 1¦a: 1\n¦a = 1\n¦\"haldir\": {}¦\
                       haldir: {}\n¦- name: haldir\n¦  haldir:\n¦\"command\": \"x\"¦command: x\n¦é";
 
+#[test]
+fn a_list_that_ends_before_a_text_at_the_margin_is_refused() {
+    // Found by the property below: the entry could be added, and not be cut out.
+    assert!(insert(" extensions:\n// x\n", Format::Yaml, &entry("goose")).is_err());
+}
+
 proptest! {
     #[test]
     fn any_text_is_changed_in_the_entry_alone_or_refused(
