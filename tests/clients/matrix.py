@@ -31,8 +31,7 @@ BINARY, PACKAGES, NODE, PYTHON = sys.argv[1:5]
 HERE = Path(__file__).parent
 QUESTIONS = json.loads((HERE / "questions.json").read_text())
 PER_TOOL = int(os.environ.get("MATRIX_PER_TOOL", "1"))
-# A client waits two thirds of its time, the Inspector above all: with 4 a core all of it takes 121 s on two cores, with 2 225 s.
-AT_A_TIME = 3 * (os.cpu_count() or 1)
+CORES = os.cpu_count() or 1
 CLIENTS = {
     "Inspector": None,
     "Python": ("python", "legacy"),
@@ -147,7 +146,7 @@ class Cell:
         ask = lambda question: inspector(reach, self.environment(), *question)  # noqa: E731
         if self.server == "files":  # one builds on the other
             return list(map(ask, questions))
-        with ThreadPoolExecutor(AT_A_TIME // 2) as several:
+        with ThreadPoolExecutor(CORES) as several:
             return list(several.map(ask, questions))
 
     def alike(self, answer):
@@ -289,7 +288,7 @@ def cells(scratch):
 
 def main():
     equal = {}
-    with tempfile.TemporaryDirectory() as scratch, ThreadPoolExecutor(AT_A_TIME) as pool:
+    with tempfile.TemporaryDirectory() as scratch, ThreadPoolExecutor(CORES + 2) as pool:
         scratch = Path(scratch).resolve()
         for folder in ("home", "root"):
             (scratch / folder).mkdir()
