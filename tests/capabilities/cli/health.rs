@@ -49,8 +49,8 @@ fn ready_says_by_its_exit_code_whether_haldir_can_work() {
         "{missing:?}"
     );
     assert_eq!(fs::read_dir(none.folder.path()).unwrap().count(), 0, "looking makes none");
-    let nobody = HeldPort::new();
-    let url = format!("http://{}", nobody.address());
+    let unused_port = HeldPort::new();
+    let url = format!("http://{}", unused_port.address());
     let away = at(&terminal, &url, &["ready", "--json"]);
     assert_eq!((away.code, &away.json()["checks"][0]["ok"]), (1, &false.into()), "{away:?}");
     assert_eq!(at(&terminal, "ftp://host", &["ready"]).code, 2);
@@ -69,9 +69,9 @@ fn the_health_of_a_server_is_an_exit_code() {
     );
     assert_eq!(health(&[], &[("PORT", &server.address.port().to_string())]).0, 0, "on all addresses of the machine");
 
-    let nobody = HeldPort::new();
-    let (code, why) = health(&[], &[("HALDIR_LISTEN", &nobody.address().to_string())]);
-    assert!(code == 1 && why.contains(&nobody.address().to_string()), "{code}: {why}");
+    let unused_port = HeldPort::new();
+    let (code, why) = health(&[], &[("HALDIR_LISTEN", &unused_port.address().to_string())]);
+    assert!(code == 1 && why.contains(&unused_port.address().to_string()), "{code}: {why}");
     let (code, why) = health(&["--listen", "127.0.0.1:0"], &[]);
     assert!(code == 2 && why.contains("--url"), "{code}: {why}");
 }
